@@ -1,0 +1,134 @@
+"""The parts a message is made of. Imports nothing but msgspec.
+
+A message's content is an ordered list of parts, because real APIs interleave text, reasoning and tool calls. A
+streamed delta carries the same types, partial: `index` then says which part of the message it extends. Text-like
+fields of a delta (`text`, `signature`, `arguments`, ...) are appended to what came before; every other field replaces.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+JSONObject = dict[str, Any]
+
+
+class Citation(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A source that the model names for a piece of text."""
+
+    kind: str
+    """The origin API's own name of the kind: `url_citation`, `char_location`, `web_search_result_location` ..."""
+    url: str | None = None
+    title: str | None = None
+    cited_text: str | None = None
+    start: int | None = None
+    """Where the cited text starts in the answer, in characters (only where the API says so)."""
+    end: int | None = None
+    api: str = ""
+    raw: JSONObject | None = None
+    """The citation whole, as `api` spells it: it goes back unchanged to the same API."""
+
+
+class _Part(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"):
+    index: int = 0
+    """The part's place in its message. A delta extends the part that has this index."""
+    cache_control: JSONObject | None = None
+    """A prompt-cache breakpoint after this part, in Anthropic's form (`{"type": "ephemeral", ...}`). Requests only."""
+
+
+class TextPart(_Part, tag="text"):
+    text: str = ""
+    citations: list[Citation] = []
+
+
+class ReasoningPart(_Part, tag="reasoning"):
+    """What the model thought. The signature is the provider's proof and must come back to it unchanged."""
+
+    text: str = ""
+    signature: str = ""
+    redacted: str = ""
+    """Encrypted reasoning (Anthropic's `redacted_thinking.data`); such a part has no text."""
+    id: str | None = None
+    format: str | None = None
+    """Who signed it, as in `reasoning_details[].format` (`anthropic-claude-v1`, ...)."""
+
+
+class ToolCallPart(_Part, tag="tool_call"):
+    """A call for the client to run. Tools that the provider runs itself are `OpaquePart`s, never this."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    """The arguments as the JSON text the model wrote; in a delta, the next piece of it."""
+    kind: Literal["function", "custom"] = "function"
+    """`custom`: OpenAI's free-form tools; `arguments` is then the plain input text."""
+
+
+class ToolResultPart(_Part, tag="tool_result"):
+    """What the client's tool returned. Stands in messages of role `tool`."""
+
+    tool_call_id: str
+    content: list[Part] = []
+    is_error: bool = False
+
+
+class ImagePart(_Part, tag="image"):
+    """An image, by `url` or as base64 `data` with its `media_type`, or by the provider's `file_id`."""
+
+    url: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+    file_id: str | None = None
+    detail: str | None = None
+
+
+class AudioPart(_Part, tag="audio"):
+    data: str = ""
+    format: str | None = None
+    id: str | None = None
+    transcript: str = ""
+    expires_at: int | None = None
+
+
+class FilePart(_Part, tag="file"):
+    """A document: base64 `data`, plain `text`, `url` or the provider's `file_id`."""
+
+    data: str | None = None
+    text: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    media_type: str | None = None
+    filename: str | None = None
+    context: str | None = None
+    citations: bool | None = None
+    """Whether the model is asked to cite this document."""
+
+
+class RefusalPart(_Part, tag="refusal"):
+    text: str = ""
+
+
+class OpaquePart(_Part, tag="opaque"):
+    """A block that only one API knows: a tool run by the provider, a search result, a compaction ..."""
+
+    kind: str = ""
+    """The block's own type in its API (`server_tool_use`, `web_search_tool_result` ...)."""
+    api: str = ""
+    raw: msgspec.Raw = msgspec.Raw(b"")
+    """The block's JSON as it came (in a stream: as it started)."""
+    input: str = ""
+    """JSON text streamed after the start for the block's `input`; in a delta, the next piece of it."""
+
+
+Part = (
+    TextPart
+    | ReasoningPart
+    | ToolCallPart
+    | ToolResultPart
+    | ImagePart
+    | AudioPart
+    | FilePart
+    | RefusalPart
+    | OpaquePart
+)

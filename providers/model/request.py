@@ -1,0 +1,130 @@
+"""`LLMRequest`: what a client asks, in no API's particular spelling. Imports only its neighbours in the model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from providers.model.content import JSONObject, Part, TextPart
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One turn. Results of tools stand in messages of role `tool`, as one or more `ToolResultPart`s."""
+
+    role: Role
+    content: list[Part] = []
+    name: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+class Tool(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A tool the model may call. `kind="opaque"` is one that only `api` knows (a server-run tool); see `raw`."""
+
+    name: str
+    description: str | None = None
+    parameters: JSONObject | None = None
+    """JSON Schema of the arguments."""
+    strict: bool | None = None
+    kind: Literal["function", "custom", "opaque"] = "function"
+    cache_control: JSONObject | None = None
+    api: str = ""
+    raw: JSONObject | None = None
+    """The tool's definition whole, as `api` spells it (custom and opaque tools)."""
+
+
+class ToolChoice(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`auto`: the model decides; `required`: some tool; `tool`: the one named; `none`: no tool."""
+
+    mode: Literal["auto", "none", "required", "tool"]
+    name: str | None = None
+
+
+class ResponseFormat(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Structured output: free text, any JSON object, or JSON that follows `schema`."""
+
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    description: str | None = None
+    schema: JSONObject | None = None
+    strict: bool | None = None
+
+
+class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How much to think: OpenAI's `effort`, Anthropic's `thinking`."""
+
+    enabled: bool | None = None
+    """False: asked not to think. None: not said."""
+    effort: str | None = None
+    """`none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`."""
+    budget_tokens: int | None = None
+    adaptive: bool = False
+    """Anthropic's `thinking: {type: adaptive}`."""
+    display: str | None = None
+
+
+class RawBody(msgspec.Struct):
+    """A body as it came over the wire, with the name of the API it is written in."""
+
+    api: str
+    body: bytes
+
+
+class RequestMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
+    request_id: str = ""
+    user_id: str | None = None
+    session_id: str | None = None
+    api: str = ""
+    """The client API that the request came through (`openai-chat`, `anthropic-messages`)."""
+    headers: dict[str, str] = {}
+    """Headers of the client that belong to its API and go on to a provider of the same API (`anthropic-beta` ...)."""
+    query: str = ""
+    matched: str | None = None
+    """What the `*` of a model pattern stood for; sent upstream under `bypassModel`."""
+
+
+class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A request for a completion.
+
+    Whoever changes any field after decoding must set `raw` to None: only then is the provider's body encoded from the
+    fields again. As long as `raw` is set and the provider speaks the same API, the client's bytes are what is sent.
+    """
+
+    model: str
+    messages: list[Message] = []
+    stream: bool = False
+    include_usage: bool = False
+    """The client asked for a usage chunk (OpenAI's `stream_options.include_usage`)."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: list[str] = []
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    n: int | None = None
+
+    tools: list[Tool] = []
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning: Reasoning | None = None
+
+    extra: dict[str, msgspec.Raw] = {}
+    """Parameters of the client's API that the model in the middle has no field for and that change the answer."""
+    hints: dict[str, msgspec.Raw] = {}
+    """The same, but harmless when left out (cache keys, storage, service tiers, labels)."""
+
+    metadata: RequestMetadata = msgspec.field(default_factory=RequestMetadata)
+    raw: RawBody | None = None

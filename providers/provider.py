@@ -1,0 +1,86 @@
+"""`Provider`: what stands between the gateway and one LLM service. Imports the model and the extension life cycle."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import msgspec
+
+from providers.errors import GatewayError, RequestError
+from providers.extension import Extension
+from providers.model import Accumulator, LLMRequest, LLMResponse
+
+
+class PhaseExecution(msgspec.Struct, kw_only=True):
+    """What a phase of a request reports back. A provider need not return one."""
+
+    success: bool = True
+    status: int | None = None
+    error: str | None = None
+
+
+class ChunkEmitter(ABC):
+    """The way of a stream's chunks to the client. The gateway makes one for each call of `execute_streaming`.
+
+    Everything is awaited and carries back-pressure: a call returns when the chunk was handed to the client's
+    connection, so a slow client slows the read from the provider. All calls are cancellation points: when the client is
+    gone or a deadline passed, they raise `trio.Cancelled`, which must be let through.
+    """
+
+    accumulator: Accumulator
+    """Every emitted chunk is added to it. `accumulator.response()` is the response so far."""
+
+    @abstractmethod
+    async def emit_chunk(self, chunk: LLMResponse, first: bool = False, final: bool = False) -> None:
+        """Pass one chunk on.
+
+        `first` is true for the first chunk of the stream. The `final` call comes once, last, and carries the whole
+        accumulated response; its `raw`, if any, is the stream's terminator. The gateway fills in what a provider leaves
+        out: without a final call it makes one when `execute_streaming` returns, and a stream without any chunk gives
+        one empty final chunk.
+        """
+
+    @abstractmethod
+    async def emit_error(self, error: GatewayError) -> None:
+        """End the stream with an error. Before the first chunk the same can be had by raising it."""
+
+    async def emit_batch(self, chunks: Sequence[LLMResponse], first: bool = False) -> None:
+        """Pass on chunks that arrived together, in order, as one write where the gateway can."""
+        for chunk in chunks:
+            await self.emit_chunk(chunk, first)
+            first = False
+
+    def note_retry(self) -> None:  # noqa: B027 - doing nothing is a fine default
+        """The provider is about to try its request again (for the retry counters)."""
+
+    def note_skipped(self, count: int) -> None:  # noqa: B027
+        """`count` malformed events of the provider were left out of the stream."""
+
+    def note_dropped(self, params: Sequence[str]) -> None:  # noqa: B027
+        """Parameters of the client that the provider's request does not carry (the `x-triway-dropped` header)."""
+
+
+class Provider(Extension, ABC):
+    """Serves one model entry of `gateway.yaml`. One instance for each entry, used by many requests at once.
+
+    Both calls run inside the request's nursery and are cancelled with it; whatever they open they must close then. They
+    raise `GatewayError`s (`RequestError` for a request that is wrong, `ProviderError` for a service that failed); any
+    other exception is answered with a 500 and logged.
+    """
+
+    api: str = ""
+    """The wire format that this provider speaks (`openai-chat`, `anthropic-messages`). A client of the same API is
+    served in the lossless lane. Empty: none, every answer is encoded from the model in the middle."""
+
+    @abstractmethod
+    async def execute(self, request: LLMRequest) -> LLMResponse:
+        """Answer the request whole."""
+
+    @abstractmethod
+    async def execute_streaming(self, request: LLMRequest, emitter: ChunkEmitter) -> PhaseExecution | None:
+        """Answer the request chunk by chunk through `emitter`."""
+
+    async def count_tokens(self, request: LLMRequest) -> LLMResponse:
+        """Count the request's input tokens, into `usage.prompt_tokens`. Raises `RequestError` (404) where it cannot."""
+        raise RequestError(f"the provider of model '{request.model}' cannot count tokens", status=404)

@@ -1,0 +1,108 @@
+"""What every wire format's codecs look like to the rest. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from providers.errors import GatewayError, ProviderError, UnsupportedParameterError
+from providers.model import LLMRequest, LLMResponse
+
+
+class StreamDecoder(Protocol):
+    """Turns a provider's streamed body into chunks. Any split of the same bytes gives the same chunks.
+
+    One wire event becomes one chunk, whose `raw` holds the event's own bytes; the `raw` of all chunks, joined, is the
+    body, less the malformed events that were skipped.
+    """
+
+    skipped: int
+    """Malformed events so far, left out of the stream."""
+    dropped_blocks: int
+    """Blocks so far that the model in the middle could only carry as opaque parts."""
+
+    def feed(self, data: bytes) -> list[LLMResponse]:
+        """Take in the next bytes. Raises `OversizedEventError`."""
+        ...
+
+    def eof(self) -> list[LLMResponse]:
+        """The body is over. Raises `BadResponseError` if it ended inside an event or before the answer was complete."""
+        ...
+
+
+class Translation:
+    """Collects what a target API cannot say while a request is encoded for it.
+
+    `drop` is for what leaves the answer's meaning alone: it is named in the `x-triway-dropped` header. `refuse` is for
+    the rest: it raises `UnsupportedParameterError` unless the model's config says `dropUnsupported`.
+    """
+
+    __slots__ = ("drop_unsupported", "dropped", "target")
+
+    def __init__(self, target: str, *, drop_unsupported: bool = False) -> None:
+        self.target = target
+        self.drop_unsupported = drop_unsupported
+        self.dropped: list[str] = []
+
+    def drop(self, param: str) -> None:
+        if param not in self.dropped:
+            self.dropped.append(param)
+
+    def refuse(self, param: str, why: str = "") -> None:
+        if not self.drop_unsupported:
+            raise UnsupportedParameterError(param, self.target, why)
+        self.drop(param)
+
+
+class EncodedRequest(msgspec.Struct):
+    """A request's body for a provider, and the names of the client's parameters that it does not carry."""
+
+    body: bytes
+    dropped: list[str] = []
+    headers: dict[str, str] = {}
+    """Headers that the body needs (`anthropic-beta` ...)."""
+
+
+class StreamEncoder(Protocol):
+    """Turns chunks into a client's streamed body. One for each stream; it keeps what the API's grammar needs."""
+
+    dropped_blocks: int
+    """Parts so far that the client's API cannot say (opaque parts of another API)."""
+
+    def encode(self, chunk: LLMResponse) -> bytes:
+        """The events that say `chunk`; b"" if there is nothing to say."""
+        ...
+
+    def finish(self, response: LLMResponse) -> bytes:
+        """The events that end the stream well. `response` is the accumulated answer."""
+        ...
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """A wire format: its name and its codecs, both directions. All are pure functions or make plain objects."""
+
+    api: str
+
+    # The client's side: requests in, answers out.
+    decode_request: Callable[[bytes], LLMRequest]
+    """The client's body to a request with `raw` set. Raises `RequestError` that names the field."""
+    encode_response: Callable[[LLMResponse, LLMRequest], bytes]
+    """A whole answer to the client's body."""
+    stream_encoder: Callable[[LLMRequest], StreamEncoder]
+    encode_error: Callable[[GatewayError], bytes]
+    """The error's body in this API's shape, for a response with the error's status."""
+    encode_stream_error: Callable[[GatewayError], bytes]
+    """The error as an event in this API's shape, for a stream that has begun."""
+
+    # The provider's side: requests out, answers in.
+    encode_request: Callable[[LLMRequest, str, Translation], EncodedRequest]
+    """A request from any client API, for the model named, as this API's body."""
+    relay_request: Callable[[LLMRequest, str], bytes]
+    """The lossless lane: `request.raw` with only what routing must change (the model; asking for usage)."""
+    decode_response: Callable[[bytes], LLMResponse]
+    """A whole answer, with `raw` set. Raises `BadResponseError`."""
+    stream_decoder: Callable[[], StreamDecoder]
+    decode_error: Callable[[int, bytes], ProviderError]
+    """The provider's answer with a status of 400 or more; `raw` is set if the body is this API's JSON."""
