@@ -133,6 +133,7 @@ def _explain(error: ValidationError) -> list[ConfigProblem]:
     got = f"got {_type_name(error.instance)}{shown}"
     expected: Any = error.validator_value
     schema: Any = error.schema
+    instance: Any = error.instance
     match error.validator:
         case "type":
             types = [expected] if isinstance(expected, str) else list(expected)
@@ -142,12 +143,12 @@ def _explain(error: ValidationError) -> list[ConfigProblem]:
         case "const":
             return [ConfigProblem(path, f"expected {expected!r}, {got}")]
         case "required":
-            missing = [name for name in expected if name not in error.instance]
+            missing = [name for name in expected if name not in instance]
             return [ConfigProblem((*path, name), "required key is missing") for name in missing]
         case "additionalProperties" | "unevaluatedProperties":
             known = sorted(schema.get("properties", {}))
             patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
-            extra = [k for k in error.instance if k not in known and not any(p.search(k) for p in patterns)]
+            extra = [k for k in instance if k not in known and not any(p.search(k) for p in patterns)]
             return [ConfigProblem((*path, name), f"unknown key; expected one of {', '.join(known)}") for name in extra]
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             words = {

@@ -124,7 +124,7 @@ class LLMResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     kind: EventKind = EventKind.CHUNK
     error: ErrorInfo | None = None
     raw: RawBody | None = None
-    """The event's (or the whole body's) own bytes and the name of its API. None after a change: then it is encoded again."""
+    """The own bytes of the event (or whole body), and their API. None after a change: then it is encoded again."""
 
 
 def text_chunk(text: str, *, index: int = 0, finish_reason: str | None = None) -> LLMResponse:
