@@ -36,9 +36,9 @@ class ChunkEmitter(ABC):
         """Pass one chunk on.
 
         `first` is true for the first chunk of the stream. The `final` call comes once, last, and carries the whole
-        accumulated response; its `raw`, if any, is the stream's terminator. The gateway fills in what a provider leaves
-        out: without a final call it makes one when `execute_streaming` returns, and a stream without any chunk gives
-        one empty final chunk.
+        accumulated response, whose content was sent already. The gateway fills in what a provider leaves out: without a
+        final call it makes one when `execute_streaming` returns, and a stream without any chunk gives one empty final
+        chunk. The wire's own terminator, where there is one, is an ordinary chunk of kind `DONE`.
         """
 
     @abstractmethod
@@ -50,15 +50,6 @@ class ChunkEmitter(ABC):
         for chunk in chunks:
             await self.emit_chunk(chunk, first)
             first = False
-
-    def note_retry(self) -> None:  # noqa: B027 - doing nothing is a fine default
-        """The provider is about to try its request again (for the retry counters)."""
-
-    def note_skipped(self, count: int) -> None:  # noqa: B027
-        """`count` malformed events of the provider were left out of the stream."""
-
-    def note_dropped(self, params: Sequence[str]) -> None:  # noqa: B027
-        """Parameters of the client that the provider's request does not carry (the `x-triway-dropped` header)."""
 
 
 class Provider(Extension, ABC):

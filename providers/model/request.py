@@ -89,6 +89,22 @@ class RequestMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the `*` of a model pattern stood for; sent upstream under `bypassModel`."""
 
 
+class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a provider tells of its work on a request. The gateway reads it whatever the outcome is."""
+
+    retries: int = 0
+    """How many times the upstream request was made again."""
+    dropped: list[str] = []
+    """The client's parameters that the upstream request does not carry (the `x-triway-dropped` header)."""
+    skipped_events: int = 0
+    """Malformed events of the provider that were left out of the stream."""
+    dropped_blocks: int = 0
+    """Parts of the answer that the model in the middle holds only as opaque."""
+    upstream_request_id: str | None = None
+    headers: dict[str, str] = {}
+    """The provider's response headers that may go on to a client of the same API (names in lower case)."""
+
+
 class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A request for a completion.
 
@@ -128,3 +144,4 @@ class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     metadata: RequestMetadata = msgspec.field(default_factory=RequestMetadata)
     raw: RawBody | None = None
+    notes: RequestNotes = msgspec.field(default_factory=RequestNotes)

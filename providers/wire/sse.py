@@ -51,10 +51,11 @@ class SSEvent(msgspec.Struct, gc=False):
 class SSEDecoder:
     """Feed it bytes as they arrive; it returns the events that are complete.
 
-    `feed` raises `OversizedEventError` when a block grows past `max_event_bytes`; the decoder is of no use after that.
+    `feed` raises `OversizedEventError` when a block grows past `max_event_bytes`: at once if no event came before it in
+    the same bytes, else at the next call, so that no event is lost. The decoder is of no use after that.
     """
 
-    __slots__ = ("_any_cr", "_buffer", "_max", "_scanned", "_skip_lf", "_started")
+    __slots__ = ("_any_cr", "_buffer", "_failed", "_max", "_scanned", "_skip_lf", "_started")
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._buffer = bytearray()
@@ -64,6 +65,7 @@ class SSEDecoder:
         self._started = False
         """Whether the first block, which may begin with a BOM, is over."""
         self._any_cr = False
+        self._failed = False
         self._skip_lf = False
         """The last block ended in a bare CR: an LF that comes now is the rest of that line end."""
 
@@ -74,6 +76,8 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[SSEvent]:
         """Take in the next bytes and return the events that they complete."""
+        if self._failed:
+            raise OversizedEventError(self._max)
         if not self._any_cr and b"\r" in data:
             self._any_cr = True
         if self._any_cr:
@@ -83,7 +87,7 @@ class SSEDecoder:
             return self._cut_lf(data)
         buffer += data
         if buffer.find(b"\n\n", self._scanned) < 0:
-            self._wait(len(buffer))
+            self._wait(len(buffer), [])
             return []
         whole = bytes(buffer)
         buffer.clear()
@@ -95,6 +99,8 @@ class SSEDecoder:
 
         The standard drops such a block; SDKs take it. Whether it is whole is for the wire's decoder to say.
         """
+        if self._failed:
+            raise OversizedEventError(self._max)
         if not self._buffer:
             return None
         raw = bytes(self._buffer)
@@ -102,10 +108,15 @@ class SSEDecoder:
         self._scanned = 0
         return self._parse(raw)
 
-    def _wait(self, size: int) -> None:
+    def _wait(self, size: int, events: list[SSEvent]) -> None:
         if size > self._max:
-            raise OversizedEventError(self._max)
+            self._oversized(events)
         self._scanned = max(0, size - 1)
+
+    def _oversized(self, events: list[SSEvent]) -> None:
+        self._failed = True
+        if not events:
+            raise OversizedEventError(self._max)
 
     def _cut_lf(self, data: bytes) -> list[SSEvent]:
         """Cut `data`, which begins a block and has no CR, at its blank lines; keep the rest."""
@@ -115,7 +126,8 @@ class SSEDecoder:
         while (end := data.find(b"\n\n", start) + 2) > 1:
             raw = data[start:end]
             if end - start > limit:
-                raise OversizedEventError(limit)
+                self._oversized(events)
+                return events
             if raw.startswith(b"data: ") and raw.find(b"\n", 6) == end - start - 2:
                 events.append(SSEvent(raw[6:-2], raw))
                 self._started = True
@@ -124,7 +136,7 @@ class SSEDecoder:
             start = end
         if start < len(data):
             self._buffer += data[start:] if start else data
-            self._wait(len(data) - start)
+            self._wait(len(data) - start, events)
         return events
 
     def _feed_any(self, data: bytes) -> list[SSEvent]:
@@ -145,12 +157,13 @@ class SSEDecoder:
                 break
             raw = bytes(buffer[start : found.end()])
             if len(raw) > self._max:
-                raise OversizedEventError(self._max)
+                self._oversized(events)
+                return events
             events.append(self._parse(raw))
             self._skip_lf = raw.endswith(b"\r\r")
             start = scan = found.end()
         del buffer[:start]
-        self._wait(len(buffer))
+        self._wait(len(buffer), events)
         # A blank line is at most four bytes: look at the last three again when more has come.
         self._scanned = max(0, len(buffer) - 3)
         return events
