@@ -162,3 +162,24 @@ def text_response(
         usage=usage,
         choices=[Choice(message=message, finish_reason=finish_reason)],
     )
+
+
+def chunk_of_whole(response: LLMResponse) -> LLMResponse:
+    """One chunk that says all of a whole answer. To be encoded again: it has no `raw`."""
+    choices = [
+        Choice(
+            index=choice.index,
+            delta=Delta(
+                role="assistant",
+                content=[msgspec.structs.replace(part, index=i) for i, part in enumerate(choice.message.content)]
+                if choice.message is not None
+                else [],
+            ),
+            finish_reason=choice.finish_reason,
+            native_finish_reason=choice.native_finish_reason,
+            stop_sequence=choice.stop_sequence,
+            logprobs=choice.logprobs,
+        )
+        for choice in response.choices
+    ]
+    return msgspec.structs.replace(response, object="chat.completion.chunk", choices=choices, raw=None)

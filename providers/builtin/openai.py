@@ -1,0 +1,39 @@
+"""OpenAI's Chat Completions API (https://platform.openai.com/docs/api-reference/chat)."""
+
+from __future__ import annotations
+
+from providers.extension import extension
+from providers.http import HTTPSettings, WireProvider, http_schema
+from providers.wire.openai_chat import WIRE
+
+
+@extension(
+    name="openai",
+    version="1.0.0",
+    description="OpenAI Chat Completions, and any service that speaks it at another baseUrl",
+    configuration_schema=http_schema(
+        baseUrl={"default": "https://api.openai.com/v1"},
+        model={"default": "gpt-4.1-mini"},
+        organization={"type": "string", "description": "OpenAI organization to bill (OpenAI-Organization)."},
+        project={"type": "string", "description": "OpenAI project to bill (OpenAI-Project)."},
+        dropUnsupported={
+            "type": "boolean",
+            "default": False,
+            "description": "Leave out parameters of another client API that this one cannot honour, instead of a 400.",
+        },
+    ),
+)
+class OpenAIProvider(WireProvider):
+    wire = WIRE
+    path = "/chat/completions"
+
+    async def configure(self, config: dict[str, object]) -> None:
+        self._billing = {
+            header: str(config[key])
+            for key, header in (("organization", "openai-organization"), ("project", "openai-project"))
+            if key in config
+        }
+        await super().configure(config)
+
+    def auth_headers(self, settings: HTTPSettings) -> dict[str, str]:
+        return {**super().auth_headers(settings), **self._billing}

@@ -1,0 +1,402 @@
+"""`HTTPProvider`: the base that most providers take. It owns the upstream client, retries, deadlines, the error map and
+the loop over the stream. Imports the SDK's lower layers, nothing of proxy/.
+
+What is left to a provider are four small pure functions and a schema:
+
+    request_out(request)                 -> OutgoingRequest      what to send
+    response_in(body, request)           -> LLMResponse          a whole answer
+    chunk_in(event, request)             -> LLMResponse | None   one server-sent event
+    error_in(status, headers, body)      -> ProviderError        an answer of status 400 or more
+
+The life of one call: (1) `request_out`; (2) the request is sent, under `connectTimeout`, and for a stream read up to
+its first real event, under `firstTokenTimeout`; whatever fails here may be tried again; (3) events are passed on as
+they come, under `idleTimeout`; what fails now ends the stream with an error, never with a retry; (4) after the wire's
+terminator the body's end is awaited for `AFTER_DONE_GRACE`, so that the connection can be used again. `timeout` holds
+for all of it. The response is closed on every way out, cancellation included, by a call that cannot block.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+import trio
+
+from providers.errors import (
+    BadResponseError,
+    GatewayError,
+    ProviderError,
+    ProviderTimeoutError,
+    kind_of_status,
+)
+from providers.extension import Config
+from providers.http.event_stream import EventStreamDecoder
+from providers.http.retry import RetryPolicy, parse_retry_after
+from providers.http.settings import HTTPSettings, check_http_config
+from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, chunk_of_whole
+from providers.provider import ChunkEmitter, PhaseExecution, Provider
+from providers.transport import ConnectionPool, HTTPXUpstream
+from providers.transport.base import Upstream, UpstreamResponse
+from providers.wire.base import StreamDecoder
+from providers.wire.sse import SSEvent
+
+log = logging.getLogger("triway.provider")
+
+AFTER_DONE_GRACE = 0.25
+"""Seconds to wait for the end of the body after the wire's terminator."""
+
+KEEP_ALIVE_PATIENCE = 10.0
+"""A keep-alive later than this many seconds after the request counts as a first event: the client needs one too."""
+
+MAX_RESPONSE_BYTES = 256 * 1024 * 1024
+MAX_ERROR_BYTES = 1024 * 1024
+
+_RELAYED_HEADERS = ("retry-after", "x-should-retry", "x-ratelimit-", "ratelimit-", "anthropic-", "openai-")
+
+T = TypeVar("T")
+
+
+class OutgoingRequest(msgspec.Struct):
+    """An upstream request, as `request_out` makes it."""
+
+    target: str
+    """Path, below the base URL's path, and query: `/chat/completions`."""
+    body: bytes
+    headers: dict[str, str] = {}
+    method: str = "POST"
+    dropped: list[str] = []
+    """Names of the client's parameters that the body does not carry."""
+
+
+class _Opened(msgspec.Struct):
+    """A stream that has shown its first real event."""
+
+    response: UpstreamResponse
+    decoder: StreamDecoder
+    chunks: list[LLMResponse]
+    whole: LLMResponse | None = None
+    """The provider did not stream but answered whole."""
+
+
+class HTTPProvider(Provider):
+    """See the module's docstring. A subclass that overrides `configure` calls `super().configure(config)` first."""
+
+    settings: HTTPSettings
+    upstream: Upstream
+
+    def __init__(self) -> None:
+        self._retry = RetryPolicy(0, 0.0)
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._header_names: frozenset[str] = frozenset()
+
+    # -- the four functions -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def request_out(self, request: LLMRequest) -> OutgoingRequest:
+        """The upstream request for `request`. Raises `RequestError` for what the provider cannot do."""
+
+    @abstractmethod
+    def response_in(self, body: bytes, request: LLMRequest) -> LLMResponse:
+        """The whole answer in `body`. Raises `ProviderError`."""
+
+    def chunk_in(self, event: SSEvent, request: LLMRequest) -> LLMResponse | None:
+        """The chunk in one server-sent event; None: the event says nothing.
+
+        ValueError (msgspec.DecodeError is one) marks the event as malformed: it is skipped and counted. Set `kind` for
+        terminators and errors.
+        """
+        raise BadResponseError("this provider does not stream")
+
+    def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """The error in an answer of status 400 or more."""
+        return ProviderError(f"the provider answered with status {status}", kind=kind_of_status(status), status=status)
+
+    # -- what a provider may change -----------------------------------------------------------------------------------
+
+    def auth_headers(self, settings: HTTPSettings) -> dict[str, str]:
+        """The headers that carry the credentials. Default: a bearer token, if there is a key."""
+        return {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+
+    def stream_decoder(self, request: LLMRequest) -> StreamDecoder:
+        """The decoder of one streamed body. Default: server-sent events, each through `chunk_in`."""
+        return EventStreamDecoder(lambda event: self.chunk_in(event, request))
+
+    def model_for(self, request: LLMRequest) -> str:
+        """The model's name to send upstream."""
+        if self.settings.bypass_model or self.settings.model is None:
+            return request.metadata.matched or request.model
+        return self.settings.model
+
+    # -- life cycle ---------------------------------------------------------------------------------------------------
+
+    def validate_config(self, config: Config) -> bool | str:
+        return check_http_config(config)
+
+    async def configure(self, config: Config) -> None:
+        known = {field.encode_name for field in msgspec.structs.fields(HTTPSettings)}
+        settings = msgspec.convert({k: v for k, v in config.items() if k in known}, HTTPSettings)
+        self.settings = settings
+        self._retry = RetryPolicy(settings.retry_attempts, settings.retry_delay / 1000)
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "triway",
+            **self.auth_headers(settings),
+            **{name.lower(): value for name, value in settings.custom_headers.items()},
+        }
+        self._headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+        self._header_names = frozenset(headers)
+        connect = settings.connect_timeout / 1000
+        if settings.http2:
+            self.upstream = HTTPXUpstream(
+                settings.base_url,
+                connect_timeout=connect,
+                max_connections=settings.max_connections,
+                proxy=settings.proxy,
+                ca_bundle=settings.ca_bundle,
+                http2=True,
+            )
+        else:
+            self.upstream = ConnectionPool(
+                settings.base_url,
+                connect_timeout=connect,
+                max_connections=settings.max_connections,
+                proxy=settings.proxy,
+                ca_bundle=settings.ca_bundle,
+            )
+
+    async def aclose(self) -> None:
+        if hasattr(self, "upstream"):
+            await self.upstream.aclose()
+
+    # -- the calls ----------------------------------------------------------------------------------------------------
+
+    async def execute(self, request: LLMRequest) -> LLMResponse:
+        outgoing = self.request_out(request)
+        return await self.call(outgoing, request, lambda body: self.response_in(body, request))
+
+    async def call(self, outgoing: OutgoingRequest, request: LLMRequest, read: Callable[[bytes], T]) -> T:
+        """Send a request that is answered whole, with retries, and return `read(body)`."""
+        request.notes.dropped += outgoing.dropped
+        deadline = trio.current_time() + self.settings.timeout / 1000
+
+        async def attempt() -> T:
+            with trio.CancelScope(deadline=deadline):
+                response = await self._send(outgoing, request)
+                try:
+                    return read(await _read_all(response, MAX_RESPONSE_BYTES))
+                finally:
+                    response.close()
+            raise ProviderTimeoutError("total", self.settings.timeout / 1000)
+
+        return await self._with_retries(attempt, request, deadline)
+
+    async def execute_streaming(self, request: LLMRequest, emitter: ChunkEmitter) -> PhaseExecution | None:
+        outgoing = self.request_out(request)
+        request.notes.dropped += outgoing.dropped
+        deadline = trio.current_time() + self.settings.timeout / 1000
+        opened = await self._with_retries(lambda: self._open(outgoing, request, deadline), request, deadline)
+        try:
+            error = await self._pass_on(opened, request, emitter, deadline)
+        finally:
+            opened.response.close()
+            request.notes.skipped_events += opened.decoder.skipped
+            request.notes.dropped_blocks += opened.decoder.dropped_blocks
+        if error is not None:
+            await emitter.emit_error(error)
+            return PhaseExecution(success=False, status=error.status, error=error.message)
+        await emitter.emit_chunk(emitter.accumulator.response(), first=False, final=True)
+        return None
+
+    # -- one try ------------------------------------------------------------------------------------------------------
+
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], request: LLMRequest, deadline: float) -> T:
+        retries = 0
+        while True:
+            try:
+                return await attempt()
+            except ProviderError as error:
+                delay = self._retry.delay(error, retries)
+                if delay is None or trio.current_time() + delay >= deadline:
+                    raise
+                log.info(
+                    "provider failed (%s, status %s): try %d in %.2f s", error.kind, error.status, retries + 2, delay
+                )
+            retries += 1
+            request.notes.retries += 1
+            await trio.sleep(delay)
+
+    async def _send(self, outgoing: OutgoingRequest, request: LLMRequest) -> UpstreamResponse:
+        """Send the request; return the response if its status is good, else raise what it says."""
+        headers = list(self._headers)
+        for name, value in outgoing.headers.items():
+            if name not in self._header_names:
+                headers.append((name.encode("ascii"), value.encode("latin-1")))
+        metadata = request.metadata
+        if metadata.request_id:
+            headers.append((b"x-request-id", metadata.request_id.encode("latin-1")))
+        response = await self.upstream.request(
+            outgoing.method.encode(), outgoing.target.encode("ascii"), headers, outgoing.body
+        )
+        good = False
+        try:
+            names = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+            request.notes.upstream_request_id = names.get("x-request-id") or names.get("request-id")
+            request.notes.headers = {k: v for k, v in names.items() if k.startswith(_RELAYED_HEADERS)}
+            good = response.status < 300
+            if good:
+                return response
+            raise await self._error_of(response, names)
+        finally:
+            if not good:
+                response.close()
+
+    async def _error_of(self, response: UpstreamResponse, headers: dict[str, str]) -> ProviderError:
+        status = response.status
+        if status < 400:
+            return BadResponseError(f"the provider answered with a redirect (status {status}); check baseUrl")
+        try:
+            body = await _read_all(response, MAX_ERROR_BYTES)
+        except ProviderError:
+            body = b""  # the status says enough
+        error = self.error_in(status, headers, body)
+        error.upstream_status = status
+        error.retry_after = parse_retry_after(headers)
+        if headers.get("x-should-retry") == "false":
+            error.retryable = False
+        error.headers = {k: v for k, v in headers.items() if k.startswith(_RELAYED_HEADERS)}
+        if status == 401:
+            # The body speaks of the gateway's own key, perhaps with a piece of it: not for the client.
+            error.raw = None
+            error.message = "the provider refused the gateway's credentials for this model"
+        return error
+
+    async def _open(self, outgoing: OutgoingRequest, request: LLMRequest, deadline: float) -> _Opened:
+        """Send the request and read up to the stream's first real event."""
+        started = trio.current_time()
+        first_deadline = started + self.settings.first_token_timeout / 1000
+        response: UpstreamResponse | None = None
+        opened: _Opened | None = None
+        try:
+            with trio.CancelScope(deadline=min(deadline, first_deadline)):
+                response = await self._send(outgoing, request)
+                opened = await self._first_event(response, request, started)
+            if opened is None:
+                if first_deadline <= deadline:
+                    raise ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
+                raise ProviderTimeoutError("total", self.settings.timeout / 1000)
+            return opened
+        finally:
+            if opened is None and response is not None:
+                response.close()
+
+    async def _first_event(self, response: UpstreamResponse, request: LLMRequest, started: float) -> _Opened:
+        decoder = self.stream_decoder(request)
+        if not _is_event_stream(response):
+            # Some servers ignore `stream` and answer whole; an HTML page is not an answer.
+            body = await _read_all(response, MAX_RESPONSE_BYTES)
+            return _Opened(response, decoder, [], self.response_in(body, request))
+        chunks: list[LLMResponse] = []
+        while True:
+            data = await response.receive()
+            new = decoder.feed(data) if data else decoder.eof()
+            chunks += new
+            for chunk in new:
+                if chunk.kind is EventKind.ERROR and chunk.error is not None:
+                    raise error_of_event(chunk.error, chunk)
+                if chunk.kind is not EventKind.KEEP_ALIVE or trio.current_time() - started > KEEP_ALIVE_PATIENCE:
+                    return _Opened(response, decoder, chunks)
+            if not data:
+                return _Opened(response, decoder, chunks)
+
+    # -- the loop over the stream -------------------------------------------------------------------------------------
+
+    async def _pass_on(
+        self, opened: _Opened, request: LLMRequest, emitter: ChunkEmitter, deadline: float
+    ) -> GatewayError | None:
+        """Pass events on until the body ends. Returns what ended the stream early, if anything did."""
+        if opened.whole is not None:
+            await emitter.emit_batch([chunk_of_whole(opened.whole)], True)
+            return None
+        response, decoder = opened.response, opened.decoder
+        idle = self.settings.idle_timeout / 1000
+        chunks, first, done = opened.chunks, True, False
+        with trio.CancelScope(deadline=deadline) as scope:
+            while True:
+                for place, chunk in enumerate(chunks):
+                    if chunk.kind is EventKind.DONE:
+                        done = True
+                    elif chunk.kind is EventKind.ERROR and chunk.error is not None:
+                        await emitter.emit_batch(chunks[:place], first)
+                        return error_of_event(chunk.error, chunk)
+                    elif done and chunk.kind is EventKind.CHUNK:
+                        done = False  # a second answer in the same body
+                if chunks:
+                    await emitter.emit_batch(chunks, first)
+                    first = False
+                # Only the wait for the provider counts as idle, not the wait for a slow client.
+                now = trio.current_time()
+                scope.deadline = min(deadline, now + (AFTER_DONE_GRACE if done else idle))
+                try:
+                    data = await response.receive()
+                    scope.deadline = deadline
+                    if data:
+                        chunks = decoder.feed(data)
+                        continue
+                    chunks = decoder.eof()
+                except ProviderError as error:
+                    # After its terminator an answer is whole, however the connection ends.
+                    return None if done else error
+                if chunks:
+                    last = [chunk for chunk in chunks if chunk.kind is not EventKind.ERROR]
+                    await emitter.emit_batch(last, first)
+                    for chunk in chunks:
+                        if chunk.error is not None:
+                            return error_of_event(chunk.error, chunk)
+                return None
+        if done:
+            return None
+        if trio.current_time() >= deadline:
+            return ProviderTimeoutError("total", self.settings.timeout / 1000)
+        return ProviderTimeoutError("idle", idle)
+
+
+def error_of_event(info: ErrorInfo, chunk: LLMResponse) -> ProviderError:
+    """The error that a provider reported in band, as an exception; its event's bytes stay with it."""
+    status = info.status if info.status is not None and 400 <= info.status <= 599 else 500
+    return ProviderError(
+        info.message,
+        kind=kind_of_status(status),
+        status=status,
+        type=info.type,
+        code=info.code,
+        param=info.param,
+        raw=chunk.raw,
+    )
+
+
+def _is_event_stream(response: UpstreamResponse) -> bool:
+    """Whether the body is a stream. Raises `BadResponseError` for what is neither a stream nor JSON."""
+    kind = next((value for name, value in response.headers if name == b"content-type"), b"").lower()
+    if not kind or kind.startswith((b"text/event-stream", b"application/x-ndjson", b"application/octet-stream")):
+        return True
+    if kind.startswith(b"application/json"):
+        return False
+    shown = kind.split(b";")[0].decode("latin-1")[:60]
+    raise BadResponseError(f"the provider answered with content type '{shown}' instead of a stream")
+
+
+async def _read_all(response: UpstreamResponse, limit: int) -> bytes:
+    first = await response.receive()
+    if not first:
+        return first
+    pieces = [first]
+    size = len(first)
+    while data := await response.receive():
+        pieces.append(data)
+        size += len(data)
+        if size > limit:
+            raise BadResponseError(f"the provider's answer is larger than {limit} bytes", retryable=False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
