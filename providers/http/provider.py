@@ -54,7 +54,7 @@ KEEP_ALIVE_PATIENCE = 10.0
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 
-_RELAYED_HEADERS = ("retry-after", "x-should-retry", "x-ratelimit-", "ratelimit-", "anthropic-", "openai-")
+_RELAYED_HEADERS = ("retry-after", "x-should-retry", "x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms")
 
 T = TypeVar("T")
 

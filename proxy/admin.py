@@ -1,0 +1,127 @@
+"""The Quart-trio app: health, readiness, metrics, the list of models, and a clear answer to any other path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from providers.errors import RequestError
+from proxy.apis.base import ClientAPI, ModelCard
+from proxy.exchange.request_id import request_id_of
+from proxy.gateway import Gateway
+from proxy.observe import metrics
+
+JSON = "application/json"
+
+
+def make_admin_app(
+    gateway: Gateway,
+    *,
+    startup: Callable[[], Awaitable[None]],
+    shutdown: Callable[[], Awaitable[None]],
+    serve_metrics: bool = True,
+) -> QuartTrio:
+    """The app behind everything that is not an LLM route. It also runs the gateway's start and end."""
+    app = QuartTrio("triway", static_folder=None)
+    app.before_serving(startup)
+    app.after_serving(shutdown)
+
+    @app.get("/health")
+    async def health() -> Response:
+        return Response('{"status":"ok"}', content_type=JSON)
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        if gateway.draining:
+            return Response('{"status":"draining"}', status=503, content_type=JSON)
+        return Response('{"status":"ready"}', content_type=JSON)
+
+    if serve_metrics:
+
+        @app.get("/metrics")
+        async def show_metrics() -> Response:
+            # With several workers this reads files: off the event loop.
+            text = await trio.to_thread.run_sync(metrics.render)
+            return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def list_models() -> Response:
+        return _answer(_api(gateway).transform_models(gateway.cards))
+
+    async def get_model(model: str) -> Response:
+        card: ModelCard | None = next((card for card in gateway.cards if card.id == model), None)
+        if card is None:
+            served, matched = gateway.resolve(model)
+            if matched is None:
+                raise _no_such_model(model)
+            pattern = next(card for card in gateway.cards if card.id == served.name)
+            card = ModelCard(
+                id=model, created=pattern.created, provider=pattern.provider, description=pattern.description
+            )
+        return _answer(_api(gateway).transform_model(card))
+
+    for base in sorted({base for api in gateway.apis for base in api.base_paths}):
+        app.add_url_rule(f"{base}/models", f"models {base}", list_models, methods=["GET"])
+        app.add_url_rule(f"{base}/models/<path:model>", f"model {base}", get_model, methods=["GET"])
+
+    @app.errorhandler(HTTPException)
+    async def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        message = {
+            404: f"there is no {request.method} {request.path} here",
+            405: f"{request.path} does not take {request.method}",
+        }.get(status, error.description or error.name)
+        response = _failure(gateway, RequestError(message, status=status))
+        if status == 405 and (allow := _allowed(gateway, request.path) or error.get_response().headers.get("Allow")):
+            response.headers["allow"] = allow
+        return response
+
+    @app.errorhandler(RequestError)
+    async def request_error(error: RequestError) -> Response:
+        return _failure(gateway, error)
+
+    @app.before_request
+    async def llm_route_with_wrong_method() -> Response | None:
+        if _allowed(gateway, request.path):
+            response = _failure(gateway, RequestError(f"{request.path} does not take {request.method}", status=405))
+            response.headers["allow"] = "POST"
+            return response
+        return None
+
+    @app.after_request
+    async def add_request_id(response: Response) -> Response:
+        response.headers[gateway.request_id_header] = request_id_of(request.headers.get(gateway.request_id_header))
+        return response
+
+    return app
+
+
+def _allowed(gateway: Gateway, path: str) -> str | None:
+    return "POST" if gateway.is_llm_route(path) else None
+
+
+def _api(gateway: Gateway) -> ClientAPI:
+    """The API in whose shape to answer: by the path, or, where two share it, by Anthropic's version header."""
+    if "anthropic-version" in request.headers:
+        for api in gateway.apis:
+            if "anthropic-version" in api.forwarded_headers:
+                return api
+    return gateway.api_of_path(request.path) or gateway.apis[0]
+
+
+def _no_such_model(name: str) -> RequestError:
+    return RequestError(
+        f"the model '{name[:200]}' does not exist on this gateway", param="model", code="model_not_found", status=404
+    )
+
+
+def _answer(body: bytes, status: int = 200) -> Response:
+    return Response(body, status=status, content_type=JSON)
+
+
+def _failure(gateway: Gateway, error: RequestError) -> Response:
+    request_id = request_id_of(request.headers.get(gateway.request_id_header))
+    return _answer(_api(gateway).transform_error(error, request_id), error.status)

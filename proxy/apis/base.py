@@ -1,0 +1,101 @@
+"""`ClientAPI`: one of the APIs that clients speak to the gateway. Imports providers/ only.
+
+A client API is an extension like a provider, with the same life cycle. It reads requests into the model in the middle
+and writes answers from it; it does no I/O. The gateway mounts it under each of its `base_paths`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from providers.errors import GatewayError
+from providers.extension import Extension
+from providers.model import LLMRequest, LLMResponse
+from providers.wire.base import StreamEncoder
+
+Operation = Literal["complete", "count_tokens"]
+"""What a client asks for: an answer of the model, or how many tokens its request has."""
+
+
+class ClientCall(msgspec.Struct, kw_only=True):
+    """A client's HTTP request, its body read whole."""
+
+    operation: Operation
+    body: bytes
+    headers: dict[str, str]
+    """Names in lower case; of a repeated header the last value."""
+    query: str
+    """The query string, without the question mark."""
+    request_id: str
+
+
+class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
+    """What a client may know of a configured model."""
+
+    id: str
+    created: int
+    """Unix time in seconds at which the configuration was loaded."""
+    provider: str
+    description: str | None = None
+    metadata: dict[str, Any] = {}
+
+
+class ClientAPI(Extension, ABC):
+    """Base of client APIs."""
+
+    api: str
+    """Its wire format; a provider of the same one is served in the lossless lane."""
+    base_paths: tuple[str, ...]
+    """Where it is mounted: `/v1`, `/openai/v1` ..."""
+    operations: dict[str, Operation]
+    """Paths below each base path, answered to POST."""
+    forwarded_headers: tuple[str, ...] = ()
+    """The client's headers that belong to the API and go to a provider of the same API."""
+
+    @abstractmethod
+    def transform_input(self, call: ClientCall) -> LLMRequest:
+        """The request. Raises `RequestError` that names the field and what was expected."""
+
+    @abstractmethod
+    def transform_output(self, response: LLMResponse, request: LLMRequest) -> bytes:
+        """The body of a whole answer."""
+
+    @abstractmethod
+    def transform_token_count(self, response: LLMResponse) -> bytes:
+        """The body of the answer to `count_tokens`; the count is in `usage.prompt_tokens`."""
+
+    @abstractmethod
+    def stream_encoder(self, request: LLMRequest) -> StreamEncoder:
+        """What `transform_output_chunk` keeps between the chunks of one stream."""
+
+    def transform_output_chunk(self, chunk: LLMResponse, encoder: StreamEncoder) -> bytes:
+        """The events that say `chunk`; b"": nothing to say."""
+        return encoder.encode(chunk)
+
+    def transform_output_end(self, response: LLMResponse, encoder: StreamEncoder) -> bytes:
+        """The events that end a stream well, success terminator included."""
+        return encoder.finish(response)
+
+    @abstractmethod
+    def transform_error(self, error: GatewayError, request_id: str) -> bytes:
+        """The body of an error in this API's shape."""
+
+    @abstractmethod
+    def transform_stream_error(self, error: GatewayError) -> bytes:
+        """The event that ends a stream with an error. Never a success terminator."""
+
+    @abstractmethod
+    def transform_models(self, models: Sequence[ModelCard]) -> bytes:
+        """The list of models."""
+
+    @abstractmethod
+    def transform_model(self, model: ModelCard) -> bytes:
+        """One model."""
+
+    def response_headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
+        """Headers that this API adds to every answer."""
+        return []

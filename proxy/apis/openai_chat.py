@@ -1,0 +1,41 @@
+"""OpenAI Chat Completions for clients (https://platform.openai.com/docs/api-reference/chat)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from providers.extension import extension
+from providers.wire.openai_chat import WIRE
+from proxy.apis.base import ModelCard, Operation
+from proxy.apis.wire_api import WireClientAPI
+
+
+@extension(name="openai-chat", version="1.0.0", description="OpenAI Chat Completions")
+class OpenAIChatAPI(WireClientAPI):
+    wire = WIRE
+    base_paths = ("/v1", "/openai/v1", "/openai")
+    operations: ClassVar[dict[str, Operation]] = {"/chat/completions": "complete"}
+    forwarded_headers = ("openai-beta", "idempotency-key")
+
+    def transform_models(self, models: Sequence[ModelCard]) -> bytes:
+        return msgspec.json.encode({"object": "list", "data": [_card(model) for model in models]})
+
+    def transform_model(self, model: ModelCard) -> bytes:
+        return msgspec.json.encode(_card(model))
+
+
+def _card(model: ModelCard) -> dict[str, Any]:
+    card: dict[str, Any] = {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": model.provider,
+    }
+    if model.description:
+        card["description"] = model.description
+    if model.metadata:
+        card["metadata"] = model.metadata
+    return card

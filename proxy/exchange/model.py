@@ -1,0 +1,21 @@
+"""A model entry of the configuration, ready to serve."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from providers.provider import Provider
+from proxy.observe.metrics import ModelMetrics
+
+
+class ServedModel(msgspec.Struct, kw_only=True):
+    name: str
+    """The entry's name in `gateway.yaml`; may hold a `*`."""
+    provider_type: str
+    provider: Provider
+    metrics: ModelMetrics
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+    drain_timeout: float = 30.0
+    """How long a drained stream may go on after its client left, in seconds."""

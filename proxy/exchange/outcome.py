@@ -1,0 +1,145 @@
+"""What became of a request, and where it is recorded: one log line and the metrics. Does not wait."""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.errors import GatewayError, ProviderError
+from providers.model import RequestNotes, Usage
+from proxy.exchange.model import ServedModel
+from proxy.observe import metrics
+from proxy.observe.logs import get_logger
+
+CLIENT_GONE = 499
+"""The status recorded for a client that left before its answer was complete (nginx's number for it)."""
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """Times in seconds."""
+
+    request_id: str
+    api: str
+    operation: str
+    requested_model: str | None
+    served: ServedModel | None
+    stream: bool
+    status: int
+    """The HTTP status sent; 0: none."""
+    in_band: bool
+    """A stream had begun, so an error could only be told in band."""
+    error: GatewayError | None
+    departed: str | None
+    duration: float
+    first_token: float | None
+    usage: Usage | None
+    bytes_in: int
+    bytes_out: int
+    chunks: int
+    dropped_blocks: int
+    notes: RequestNotes | None
+    client: tuple[str, int] | None
+
+    @property
+    def recorded_status(self) -> int:
+        """499 for a client that left; the error's own status also when it was told in band."""
+        if self.departed is not None:
+            return CLIENT_GONE
+        return self.error.status if self.error is not None else self.status
+
+
+def record(outcome: Outcome) -> None:
+    """Count the outcome and write its log line."""
+    _count(outcome)
+    _log(outcome)
+
+
+def _count(outcome: Outcome) -> None:
+    served = outcome.served
+    model = served.metrics if served is not None else metrics.NO_MODEL
+    model.request(outcome.api, outcome.recorded_status).inc()
+    model.duration.observe(outcome.duration)
+    if outcome.first_token is not None:
+        model.first_token.observe(outcome.first_token)
+    if outcome.departed is not None:
+        if served is None:
+            phase = "request"
+        else:
+            phase = "stream" if outcome.in_band else "waiting"
+        model.departure(phase, outcome.departed).inc()
+    if isinstance(outcome.error, ProviderError):
+        model.upstream_error(outcome.error.kind).inc()
+    usage = outcome.usage
+    if usage is not None:
+        if usage.prompt_tokens:
+            model.prompt_tokens.inc(usage.prompt_tokens)
+        if usage.completion_tokens:
+            model.completion_tokens.inc(usage.completion_tokens)
+        details = usage.details
+        if details is not None:
+            if details.cached_tokens:
+                model.cached_tokens.inc(details.cached_tokens)
+            if details.reasoning_tokens:
+                model.reasoning_tokens.inc(details.reasoning_tokens)
+    notes = outcome.notes
+    if notes is not None:
+        if notes.retries:
+            model.retries.inc(notes.retries)
+        if notes.skipped_events:
+            model.skipped_events.inc(notes.skipped_events)
+        if notes.dropped:
+            model.dropped_parameters.inc(len(notes.dropped))
+    if outcome.dropped_blocks:
+        model.dropped_blocks.inc(outcome.dropped_blocks)
+
+
+def _log(outcome: Outcome) -> None:
+    line: dict[str, object] = {
+        "request_id": outcome.request_id,
+        "api": outcome.api,
+        "model": outcome.requested_model[:200] if outcome.requested_model is not None else None,
+        "status": outcome.recorded_status,
+        "duration_ms": round(outcome.duration * 1000, 1),
+        "bytes_in": outcome.bytes_in,
+        "bytes_out": outcome.bytes_out,
+    }
+    if outcome.operation != "complete":
+        line["operation"] = outcome.operation
+    if outcome.served is not None:
+        line["entry"] = outcome.served.name
+        line["provider"] = outcome.served.provider_type
+    if outcome.stream:
+        line["stream"] = True
+        line["chunks"] = outcome.chunks
+    if outcome.first_token is not None:
+        line["ttft_ms"] = round(outcome.first_token * 1000, 1)
+    usage = outcome.usage
+    if usage is not None:
+        line["prompt_tokens"] = usage.prompt_tokens
+        line["completion_tokens"] = usage.completion_tokens
+    notes = outcome.notes
+    if notes is not None:
+        if notes.retries:
+            line["retries"] = notes.retries
+        if notes.skipped_events:
+            line["skipped_events"] = notes.skipped_events
+        if notes.dropped:
+            line["dropped"] = notes.dropped
+        if notes.upstream_request_id:
+            line["upstream_request_id"] = notes.upstream_request_id
+    if outcome.dropped_blocks:
+        line["dropped_blocks"] = outcome.dropped_blocks
+    if outcome.client is not None:
+        line["client"] = outcome.client[0]
+    error = outcome.error
+    if outcome.departed is not None:
+        line["departed"] = outcome.departed
+    elif error is not None:
+        # The kind, not the message: a provider's message may quote the prompt.
+        line["error"] = error.kind.value
+        if error.param:
+            line["param"] = error.param
+        if outcome.in_band:
+            line["in_band"] = True
+        if isinstance(error, ProviderError) and error.upstream_status is not None:
+            line["upstream_status"] = error.upstream_status
+    get_logger().info("request", **line)

@@ -1,0 +1,144 @@
+"""`Gateway`: the ASGI application. The LLM routes go straight to an `Exchange`; everything else goes to the Quart-trio app.
+
+It also is what the server talks to at shutdown: `start_draining` and `end_streams`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from providers.errors import ErrorKind, GatewayError, RequestError
+from providers.provider import Provider
+from proxy.apis.base import ClientAPI, ModelCard, Operation
+from proxy.exchange.exchange import Exchange
+from proxy.exchange.model import ServedModel
+from proxy.observe.metrics import OPEN_REQUESTS
+from proxy.routing import ModelTable
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in seconds, sizes in bytes."""
+
+    max_body_bytes: int = 10 * 1024 * 1024
+    body_timeout: float = 30.0
+    max_concurrent_requests: int = 10_000
+    request_timeout: float = 3600.0
+
+
+class Gateway:
+    """The ASGI app of one worker process.
+
+    `models` and their providers are configured already; who made them closes them.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: ModelTable[ServedModel],
+        cards: Sequence[ModelCard],
+        apis: Sequence[ClientAPI],
+        limits: Limits,
+        request_id_header: str = "x-request-id",
+    ) -> None:
+        self._models = models
+        self.cards = list(cards)
+        self.apis = list(apis)
+        self._limits = limits
+        self.max_body_bytes = limits.max_body_bytes
+        self.body_timeout = limits.body_timeout
+        self.request_timeout = limits.request_timeout
+        self.request_id_header = request_id_header
+        self.draining = False
+        self.fallback: ASGIApp | None = None
+        """Everything that is not an LLM route (the admin app), lifespan included."""
+        self.exchanges: set[Exchange] = set()
+        """Requests under way."""
+        self._routes: dict[str, tuple[ClientAPI, Operation]] = {
+            base + path: (api, operation)
+            for api in self.apis
+            for base in api.base_paths
+            for path, operation in api.operations.items()
+        }
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            route = self._routes.get(scope["path"])
+            if route is not None and scope["method"] == "POST":
+                await self._exchange(Exchange(self, *route, scope, receive, send))
+                return
+        if self.fallback is not None:
+            await self.fallback(scope, receive, send)
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        self.exchanges.add(exchange)
+        OPEN_REQUESTS.inc()
+        try:
+            await exchange.run()
+        finally:
+            self.exchanges.discard(exchange)
+            OPEN_REQUESTS.dec()
+
+    def is_llm_route(self, path: str) -> bool:
+        """Whether POST to `path` is answered by a model."""
+        return path in self._routes
+
+    def api_of_path(self, path: str) -> ClientAPI | None:
+        """The client API whose error shape fits a path: the one with the longest base path that leads to it."""
+        route = self._routes.get(path)
+        if route is not None:
+            return route[0]
+        fitting = [(len(base), api) for api in self.apis for base in api.base_paths if path.startswith(base + "/")]
+        return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+    # -- what exchanges ask -------------------------------------------------------------------------------------------
+
+    def refusal(self) -> GatewayError | None:
+        """Why no further request can be taken now, if so. The asking exchange is counted already."""
+        if len(self.exchanges) > self._limits.max_concurrent_requests:
+            return GatewayError(
+                "too many requests at once; try again in a moment",
+                kind=ErrorKind.UNAVAILABLE,
+                status=503,
+                retry_after=1.0,
+            )
+        return None
+
+    def resolve(self, name: str) -> tuple[ServedModel, str | None]:
+        """The entry that serves a model name, and what its `*` matched. Raises `RequestError` (404)."""
+        found = self._models.resolve(name)
+        if found is None:
+            raise RequestError(
+                f"the model '{name[:200]}' does not exist on this gateway; GET /v1/models lists those that do",
+                param="model",
+                code="model_not_found",
+                status=404,
+            )
+        return found
+
+    # -- what the server asks -----------------------------------------------------------------------------------------
+
+    def start_draining(self) -> None:
+        """A stop was asked for: `/ready` says 503 from now on. Running requests go on."""
+        self.draining = True
+
+    def end_streams(self) -> None:
+        """The graceful timeout is over: every running request ends with an error, in band if its stream has begun."""
+        for exchange in list(self.exchanges):
+            exchange.abort(
+                GatewayError(
+                    "the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, status=503, retry_after=1.0
+                )
+            )
+
+
+def providers_of(models: Sequence[ServedModel]) -> list[Provider]:
+    """The distinct provider instances behind `models`."""
+    return list({id(model.provider): model.provider for model in models}.values())

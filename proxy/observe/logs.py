@@ -1,0 +1,89 @@
+"""Structured logs: JSON lines or console, by structlog; the standard library's loggers go the same way.
+
+One line a request. No prompt, answer, key or header value is ever logged: an exception's own text may hold any of them,
+so of an unexpected exception the type and the places in the code are logged, not the message.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+Level = Literal["debug", "info", "warning", "error"]
+Format = Literal["json", "console", "auto"]
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
+def configure_logging(level: Level = "info", format: Format = "auto", stream: TextIO | None = None) -> None:  # noqa: A002
+    """Set up logging for this process. `auto`: console on a terminal, else JSON."""
+    out = stream or sys.stderr
+    as_json = format == "json" or (format == "auto" and not out.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _safe_exception,
+    ]
+    renderer: Processor = _render_json if as_json else structlog.dev.ConsoleRenderer(colors=out.isatty())
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[_logger_name, *shared],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    # The client libraries' own request lines would name URLs and repeat ours.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The gateway's logger."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """What may be logged of an unexpected exception: its type and where it came from, innermost place last."""
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    described: dict[str, Any] = {"exception": type(error).__name__, "places": places[-8:]}
+    if isinstance(error, BaseExceptionGroup):
+        described["exceptions"] = [describe_exception(inner) for inner in error.exceptions[:4]]
+    return described
+
+
+def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return _ENCODER.encode(event).decode()
+
+
+def _logger_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record = event.get("_record")
+    if record is not None:
+        event["logger"] = record.name
+    return event
+
+
+def _safe_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event.update(describe_exception(error))
+    return event
