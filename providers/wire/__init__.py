@@ -3,3 +3,21 @@
 Providers use a wire's request encoder and response decoders; client APIs use its request decoder and response encoders.
 Imports only the model and the errors.
 """
+
+from __future__ import annotations
+
+import importlib
+
+from providers.wire.base import Wire
+
+WIRE_MODULES = {
+    "anthropic-messages": "providers.wire.anthropic_messages",
+    "openai-chat": "providers.wire.openai_chat",
+}
+"""API name to the module that holds its `WIRE`."""
+
+
+def load_wire(api: str) -> Wire:
+    """The codecs of an API; imported when first asked for. Raises KeyError for an API that has none."""
+    wire: Wire = importlib.import_module(WIRE_MODULES[api]).WIRE
+    return wire
