@@ -1,0 +1,28 @@
+"""`gateway.yaml`: its keys, its check, and the typed result."""
+
+from proxy.config.errors import ConfigError, Problem
+from proxy.config.loading import load_config
+from proxy.config.reference import reference_markdown
+from proxy.config.schema import SCHEMA
+from proxy.config.settings import (
+    GatewayConfig,
+    LoggingConfig,
+    MetricsConfig,
+    ModelEntry,
+    ServerConfig,
+    TLSConfig,
+)
+
+__all__ = [
+    "SCHEMA",
+    "ConfigError",
+    "GatewayConfig",
+    "LoggingConfig",
+    "MetricsConfig",
+    "ModelEntry",
+    "Problem",
+    "ServerConfig",
+    "TLSConfig",
+    "load_config",
+    "reference_markdown",
+]

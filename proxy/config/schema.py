@@ -1,0 +1,207 @@
+"""The JSON Schema of `gateway.yaml`: the one place that says which keys there are and what they mean.
+
+Defaults come from the types in `settings.py`. What a schema cannot say (unique names, one default, either `type` or
+`provider`, the provider's own configuration) is checked in `loading.py`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.extension import Schema
+from proxy.config.settings import LoggingConfig, MetricsConfig, ModelEntry, ServerConfig, TLSConfig
+
+
+def _text(description: str, **more: object) -> Schema:
+    return {"type": "string", "minLength": 1, "description": description, **more}
+
+
+def _choice(description: str, *values: str) -> Schema:
+    return {"enum": list(values), "description": description}
+
+
+def _flag(description: str) -> Schema:
+    return {"type": "boolean", "description": description}
+
+
+def _integer(description: str, minimum: int, **more: object) -> Schema:
+    return {"type": "integer", "minimum": minimum, "description": description, **more}
+
+
+def _ms(description: str, minimum: int = 1) -> Schema:
+    return _integer(f"{description} In ms.", minimum)
+
+
+def _object(
+    description: str, properties: dict[str, Schema], *, defaults: type[msgspec.Struct] | None = None, required: str = ""
+) -> Schema:
+    """An object without other keys. Defaults are those of the Struct's fields of the same names, in camelCase."""
+    values = {}
+    if defaults is not None:
+        for field in msgspec.structs.fields(defaults):
+            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            values[_camel(field.name)] = default
+    merged = {
+        name: {**schema, "default": values[name]}
+        if values.get(name, msgspec.NODEFAULT) not in (msgspec.NODEFAULT, None)
+        else schema
+        for name, schema in properties.items()
+    }
+    return {
+        "type": "object",
+        "description": description,
+        "properties": merged,
+        "required": required.split(),
+        "additionalProperties": False,
+    }
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+_TLS = _object(
+    "Serve HTTPS.",
+    {
+        "certFile": _text("The certificate with its chain, PEM. Relative to the configuration file."),
+        "keyFile": _text("The certificate's private key, PEM. Relative to the configuration file."),
+        "caFile": _text("Ask clients for a certificate that one of these CAs (PEM) signed."),
+    },
+    defaults=TLSConfig,
+    required="certFile keyFile",
+)
+
+_SERVER = _object(
+    "How the gateway listens, and its limits.",
+    {
+        "host": _text("The address to listen on. `0.0.0.0` or `::` for all."),
+        "port": _integer("The port to listen on; 0 for any free one.", 0, maximum=65535),
+        "workers": _integer("Processes that share the port.", 1, maximum=1024),
+        "tls": _TLS,
+        "http2": _flag("Offer HTTP/2 beside HTTP/1.1."),
+        "writeTimeout": _ms("A client that takes nothing for this long is cut off."),
+        "gracefulTimeout": _ms("How long running requests may go on after SIGTERM.", 0),
+        "drainDelay": _ms("Wait after SIGTERM, with `/ready` at 503, before the port closes.", 0),
+        "keepAliveTimeout": _ms("An idle connection is closed after this long."),
+        "headerTimeout": _ms("A request's head must have arrived by then."),
+        "bodyTimeout": _ms("A request's body must have arrived by then."),
+        "maxHeaderBytes": _integer("The largest head of a request.", 1024),
+        "maxBodyBytes": _integer("The largest body of a request.", 1024),
+        "maxConcurrentRequests": _integer("Requests at once in a worker; more are answered with 503.", 1),
+        "maxEventBytes": _integer("The largest single event of a provider's stream.", 1024),
+        "requestIdHeader": _text(
+            "The header that carries a request's id, in and out. Upper and lower case are the same.",
+            pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+            errorMessage="the name of a header",
+        ),
+    },
+    defaults=ServerConfig,
+)
+
+_EXTENSION = _object(
+    "Where extensions come from: exactly one of `path` and `module`.",
+    {
+        "path": _text("A `.py` file, relative to the configuration file. Files beside it: `from . import helper`."),
+        "module": _text("An installed module or package, by its import name."),
+        "name": {
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "minLength": 1,
+            "minItems": 1,
+            "description": "Take only the extension, or the list of extensions, with this name.",
+        },
+    },
+)
+
+_PROVIDER_TYPE = _text("The provider's type: a built-in one or one of `availableExtensions`.")
+_PROVIDER_CONFIG: Schema = {
+    "type": "object",
+    "description": "The provider's own configuration, checked against its schema.",
+}
+
+_MODEL = _object(
+    "A model that clients can ask for, and the provider that serves it.",
+    {
+        "name": _text(
+            "The name that clients ask for. May hold one `*`, which stands for at least one character; "
+            "an exact name wins over a pattern, a longer pattern over a shorter.",
+            pattern=r"^[^*]*\*?[^*]*$",
+            errorMessage="a name with at most one '*'",
+        ),
+        "type": _PROVIDER_TYPE,
+        "config": _PROVIDER_CONFIG,
+        "provider": _object(
+            "`type` and `config` in one object, instead of beside the name.",
+            {"type": _PROVIDER_TYPE, "config": _PROVIDER_CONFIG},
+            required="type",
+        ),
+        "isDefault": _flag("Serves the names that nothing else matches. One model at most."),
+        "description": {"type": "string", "description": "For people."},
+        "metadata": {"type": "object", "description": "For people and plugins; the gateway does not look at it."},
+        "onDisconnect": _choice(
+            "What becomes of the upstream call when the client goes away: `cancel` closes it at once, "
+            "`drain` reads on for the usage.",
+            "cancel",
+            "drain",
+        ),
+        "drainTimeout": _ms("How long `drain` reads on at most."),
+        "dropUnsupported": _flag(
+            "Leave out what the provider's API cannot honour, even if the answer's meaning changes, instead of a 400."
+        ),
+    },
+    defaults=ModelEntry,
+    required="name",
+)
+
+SCHEMA: Schema = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "gateway.yaml",
+    **_object(
+        "Triway's configuration.",
+        {
+            "server": {**_SERVER, "default": {}},
+            "availableExtensions": {
+                "type": "array",
+                "items": _EXTENSION,
+                "default": [],
+                "description": "Code of your own: providers beside the built-in ones.",
+            },
+            "models": {
+                "type": "array",
+                "items": _MODEL,
+                "minItems": 1,
+                "description": "What the gateway serves.",
+            },
+            "logging": {
+                **_object(
+                    "What the gateway writes about itself.",
+                    {
+                        "level": _choice(
+                            "The least severe level that is written.", "debug", "info", "warning", "error"
+                        ),
+                        "format": _choice(
+                            "`auto`: `console` on a terminal, else `json`.",
+                            "json",
+                            "console",
+                            "auto",
+                        ),
+                        "output": _choice("Where to.", "stdout", "stderr"),
+                    },
+                    defaults=LoggingConfig,
+                ),
+                "default": {},
+            },
+            "metrics": {
+                **_object(
+                    "Prometheus metrics.",
+                    {"enabled": _flag("Serve `/metrics`.")},
+                    defaults=MetricsConfig,
+                ),
+                "default": {},
+            },
+        },
+        required="models",
+    ),
+}
+"""Draft 2020-12. `errorMessage` says in words what a `pattern` expects (`providers.extension.check_config`)."""

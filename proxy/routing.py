@@ -1,0 +1,54 @@
+"""From the model name that a client asks for to the entry that serves it. Imports the configuration's types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from proxy.config.settings import ModelEntry
+
+
+class _Pattern(msgspec.Struct, frozen=True):
+    prefix: str
+    suffix: str
+    entry: ModelEntry
+
+
+class ModelTable:
+    """The models of a configuration, ready to be looked up. Immutable.
+
+    An exact name costs one dict lookup, however many models there are; only a name that is not found so is held against
+    the patterns.
+    """
+
+    def __init__(self, entries: Sequence[ModelEntry]) -> None:
+        """`entries` in the file's order; names are unique, at most one is the default (`load_config` sees to it)."""
+        self.entries = tuple(entries)
+        self.default = next((entry for entry in self.entries if entry.is_default), None)
+        self._exact = {entry.name: entry for entry in self.entries if "*" not in entry.name}
+        patterns = [_pattern(entry) for entry in self.entries if "*" in entry.name]
+        # Stable: of patterns with as many literal characters, the one that stands first in the file is tried first.
+        self._patterns = sorted(patterns, key=lambda pattern: -len(pattern.prefix) - len(pattern.suffix))
+
+    def resolve(self, name: str) -> tuple[ModelEntry, str | None] | None:
+        """The entry for `name`, and what the `*` of its pattern stood for (None if it is no pattern's match).
+
+        Exact names win over patterns, patterns with more literal characters over those with fewer, the file's order
+        decides between equals, and the default takes what is left. None: there is no such model.
+        """
+        entry = self._exact.get(name)
+        if entry is not None:
+            return entry, None
+        size = len(name)
+        for pattern in self._patterns:
+            prefix, suffix = pattern.prefix, pattern.suffix
+            # The star stands for one character at least, so prefix and suffix cannot overlap either.
+            if size > len(prefix) + len(suffix) and name.startswith(prefix) and name.endswith(suffix):
+                return pattern.entry, name[len(prefix) : size - len(suffix)]
+        return None if self.default is None else (self.default, None)
+
+
+def _pattern(entry: ModelEntry) -> _Pattern:
+    prefix, _, suffix = entry.name.partition("*")
+    return _Pattern(prefix, suffix, entry)
