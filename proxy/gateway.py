@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorKind, GatewayError, RequestError
-from providers.provider import Provider
 from proxy.apis.base import ClientAPI, ModelCard, Operation
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.model import ServedModel
@@ -34,28 +33,26 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gateway:
-    """The ASGI app of one worker process.
-
-    `models` and their providers are configured already; who made them closes them.
-    """
+    """The ASGI app of one worker process. It serves no model until `install` is called."""
 
     def __init__(
         self,
         *,
-        models: ModelTable[ServedModel],
-        cards: Sequence[ModelCard],
         apis: Sequence[ClientAPI],
         limits: Limits,
         request_id_header: str = "x-request-id",
+        write_timeout: float = 30.0,
     ) -> None:
-        self._models = models
-        self.cards = list(cards)
+        self._models: ModelTable[ServedModel] = ModelTable(())
+        self.cards: list[ModelCard] = []
         self.apis = list(apis)
         self._limits = limits
         self.max_body_bytes = limits.max_body_bytes
         self.body_timeout = limits.body_timeout
         self.request_timeout = limits.request_timeout
         self.request_id_header = request_id_header
+        self.write_timeout = write_timeout
+        """Seconds that one write to a client may take, where the server itself sets no deadline (HTTP/2)."""
         self.draining = False
         self.fallback: ASGIApp | None = None
         """Everything that is not an LLM route (the admin app), lifespan included."""
@@ -67,6 +64,11 @@ class Gateway:
             for base in api.base_paths
             for path, operation in api.operations.items()
         }
+
+    def install(self, models: ModelTable[ServedModel], cards: Sequence[ModelCard]) -> None:
+        """Serve these models, whose providers are configured, from now on. Who made them closes them."""
+        self._models = models
+        self.cards = list(cards)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
@@ -133,12 +135,5 @@ class Gateway:
         """The graceful timeout is over: every running request ends with an error, in band if its stream has begun."""
         for exchange in list(self.exchanges):
             exchange.abort(
-                GatewayError(
-                    "the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, status=503, retry_after=1.0
-                )
+                GatewayError("the gateway is shutting down", kind=ErrorKind.UNAVAILABLE, status=503, retry_after=1.0)
             )
-
-
-def providers_of(models: Sequence[ServedModel]) -> list[Provider]:
-    """The distinct provider instances behind `models`."""
-    return list({id(model.provider): model.provider for model in models}.values())

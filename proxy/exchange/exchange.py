@@ -60,7 +60,7 @@ class Exchange:
         self._operation: Operation = operation
         self._scope = scope
         self._receive = receive
-        self._send = send
+        self._send = send if scope.get("http_version") != "2" else self._send_with_deadline(send)
         self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.request_id = request_id_of(self._headers.get(gateway.request_id_header))
         self._nursery: trio.Nursery | None = None
@@ -209,6 +209,18 @@ class Exchange:
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._bytes_out += len(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _send_with_deadline(self, send: Send) -> Send:
+        """HTTP/2's flow control can hold a write for ever; HTTP/1.1's writes have the server's own deadline."""
+
+        async def send_in_time(message: dict[str, Any]) -> None:
+            with trio.move_on_after(self._gateway.write_timeout) as scope:
+                await send(message)
+            if scope.cancelled_caught:
+                self.depart("write_timeout")
+                await trio.lowlevel.checkpoint()
+
+        return send_in_time
 
     async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         self._status = status

@@ -13,6 +13,7 @@ from proxy.observe.metrics import ModelMetrics
 class ServedModel(msgspec.Struct, kw_only=True):
     name: str
     """The entry's name in `gateway.yaml`; may hold a `*`."""
+    is_default: bool = False
     provider_type: str
     provider: Provider
     metrics: ModelMetrics

@@ -1,0 +1,135 @@
+"""From a checked configuration to the running application of one worker process."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import trio
+
+from proxy.admin import make_admin_app
+from proxy.apis import BUILTIN_APIS, ClientAPI, ModelCard
+from proxy.config import GatewayConfig, ModelEntry, load_config
+from proxy.exchange.model import ServedModel
+from proxy.gateway import Gateway, Limits
+from proxy.observe.logs import configure_logging, get_logger
+from proxy.observe.metrics import ModelMetrics
+from proxy.routing import ModelTable
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that all providers together have for `aclose`."""
+
+
+class StartError(Exception):
+    """The application cannot start; the message says why, without secrets."""
+
+
+def make_worker_app(path: str) -> Gateway:
+    """The application for one worker process, from the configuration file. Raises `ConfigError`."""
+    config = load_config(Path(path))
+    configure_logging(
+        config.logging.level,
+        config.logging.format,
+        sys.stdout if config.logging.output == "stdout" else sys.stderr,
+    )
+    return make_app(config)
+
+
+def make_app(config: GatewayConfig) -> Gateway:
+    """The application. Providers are made and configured at its lifespan's start, closed at its end."""
+    server = config.server
+    gateway = Gateway(
+        apis=load_apis(),
+        limits=Limits(
+            max_body_bytes=server.max_body_bytes,
+            body_timeout=server.body_timeout / 1000,
+            max_concurrent_requests=server.max_concurrent_requests,
+            request_timeout=server.request_timeout / 1000,
+        ),
+        request_id_header=server.request_id_header,
+        write_timeout=server.write_timeout / 1000,
+    )
+    models = _Models(config, gateway)
+    gateway.fallback = make_admin_app(
+        gateway, startup=models.start, shutdown=models.stop, serve_metrics=config.metrics.enabled
+    )
+    return gateway
+
+
+def load_apis() -> list[ClientAPI]:
+    """The client APIs, constructed. They take no configuration yet."""
+    apis: list[ClientAPI] = []
+    for place in BUILTIN_APIS.values():
+        module, _, name = place.partition(":")
+        apis.append(cast(ClientAPI, getattr(importlib.import_module(module), name)()))
+    return apis
+
+
+class _Models:
+    """The model entries' providers, from configured to closed."""
+
+    def __init__(self, config: GatewayConfig, gateway: Gateway) -> None:
+        self._config = config
+        self._gateway = gateway
+        self._served: list[ServedModel] = []
+
+    async def start(self) -> None:
+        """Make and configure every provider. Raises `StartError`; what was configured by then is closed."""
+        created = int(time.time())
+        ready = False
+        try:
+            for entry in self._config.models:
+                self._served.append(await _serve(entry))
+            ready = True
+        finally:
+            if not ready:
+                await self.stop()
+        self._gateway.install(
+            ModelTable(self._served),
+            [
+                ModelCard(
+                    id=entry.name,
+                    created=created,
+                    provider=entry.type,
+                    description=entry.description or None,
+                    metadata=entry.metadata,
+                )
+                for entry in self._config.models
+            ],
+        )
+
+    async def stop(self) -> None:
+        """Close every provider, all at once, under one deadline that holds also while the app is being cancelled."""
+        with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT, shield=True):
+            async with trio.open_nursery() as nursery:
+                for served in self._served:
+                    nursery.start_soon(_close, served)
+        self._served = []
+
+
+async def _serve(entry: ModelEntry) -> ServedModel:
+    provider = entry.provider_class()
+    try:
+        await provider.configure(entry.config)
+    except Exception as error:
+        # The exception's text is the extension's own and may hold what is in the configuration.
+        raise StartError(f"model '{entry.name}': {entry.type}.configure raised {type(error).__name__}") from error
+    return ServedModel(
+        name=entry.name,
+        is_default=entry.is_default,
+        provider_type=entry.type,
+        provider=provider,
+        metrics=ModelMetrics(entry.name, entry.type),
+        on_disconnect=entry.on_disconnect,
+        drain_timeout=entry.drain_timeout / 1000,
+    )
+
+
+async def _close(served: ServedModel) -> None:
+    try:
+        await served.provider.aclose()
+    except Exception as error:  # noqa: BLE001 - one provider's fault must not keep the others open
+        get_logger().error("provider did not close", model=served.name, exception=type(error).__name__)

@@ -1,0 +1,134 @@
+"""The `triway` command. Imports what a command needs when it runs, so that each starts fast."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from providers.provider import Provider
+    from providers.registry import Registry
+    from proxy.config import GatewayConfig, ServerConfig
+
+EXIT_CONFIG = 2
+"""The exit code for a configuration that is wrong."""
+
+
+config_option = click.option(
+    "--config",
+    "-c",
+    "config",
+    envvar="TRIWAY_CONFIG",
+    default="gateway.yaml",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The configuration file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Triway: a self-hosted LLM gateway."""
+
+
+@main.command()
+@config_option
+def serve(config: Path) -> None:
+    """Serve the models of the configuration until SIGTERM or SIGINT."""
+    checked = _load(config)
+    workers = checked.server.workers
+    if workers > 1 and checked.metrics.enabled and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        # Must be there before the metrics module is imported, here and in every worker.
+        with tempfile.TemporaryDirectory(prefix="triway-metrics-") as folder:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            sys.exit(_serve(config, checked.server))
+    sys.exit(_serve(config, checked.server))
+
+
+@main.command()
+@config_option
+def check(config: Path) -> None:
+    """Check the configuration: everything that is wrong, with file, line and key."""
+    checked = _load(config)
+    click.echo(f"{config}: fine, {len(checked.models)} model{'s' if len(checked.models) != 1 else ''}")
+
+
+@main.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the types with their schemas as JSON.")
+def providers(config: Path, as_json: bool) -> None:
+    """List the provider types, those of the configuration's extensions included, with their settings."""
+    from providers.registry import provider_registry
+
+    registry = provider_registry()
+    if config.exists():
+        _load(config, registry)
+    if as_json:
+        types = [
+            {
+                "type": name,
+                "version": cls.metadata.version,
+                "description": cls.metadata.description,
+                "configurationSchema": cls.metadata.configuration_schema,
+            }
+            for name, cls in registry.items()
+        ]
+        click.echo(json.dumps(types, indent=2))
+        return
+    for name, cls in registry.items():
+        click.echo(f"{name} {cls.metadata.version}: {cls.metadata.description}")
+        schema = cls.metadata.configuration_schema
+        required = set(schema.get("required", ()))
+        for key, value in schema.get("properties", {}).items():
+            kind = value.get("type") or "one of " + ", ".join(map(str, value.get("enum", ())))
+            notes = [f"default {json.dumps(value['default'])}"] if "default" in value else []
+            notes += ["required"] if key in required else []
+            click.echo(f"  {key} ({'; '.join([kind, *notes])}): {value.get('description', '')}")
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(importlib.metadata.version("triway"))
+
+
+def _load(path: Path, registry: Registry[Provider] | None = None) -> GatewayConfig:
+    from proxy.config import ConfigError, load_config
+
+    try:
+        return load_config(path, providers=registry)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(EXIT_CONFIG)
+
+
+def _serve(path: Path, server: ServerConfig) -> int:
+    from proxy.server import ServerSettings, serve
+
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    settings = ServerSettings(
+        bind=[f"{host}:{server.port}"],
+        certfile=server.tls.cert_file if server.tls else None,
+        keyfile=server.tls.key_file if server.tls else None,
+        ca_certs=server.tls.ca_file if server.tls else None,
+        workers=server.workers,
+        http2=server.http2,
+        write_timeout=server.write_timeout / 1000,
+        graceful_timeout=server.graceful_timeout / 1000,
+        drain_delay=server.drain_delay / 1000,
+        keep_alive_timeout=server.keep_alive_timeout / 1000,
+        header_timeout=server.header_timeout / 1000,
+        max_head_bytes=server.max_header_bytes,
+    )
+    return serve("proxy.app:make_worker_app", settings, str(path))
+
+
+if __name__ == "__main__":
+    main()
