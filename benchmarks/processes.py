@@ -25,7 +25,7 @@ class StartError(Exception):
 
 
 def pin(cores: set[int]) -> Callable[[], None]:
-    """What a child runs before exec: bind it to `cores`, and let it die with us."""
+    """What a child runs before exec: bind it to `cores`, and let it die with us. Safe, since we have no threads."""
     libc = ctypes.CDLL(None)
 
     def prepare() -> None:
@@ -67,7 +67,7 @@ class Pinned:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
-                preexec_fn=pin(cores),  # noqa: PLW1509 - this program has no threads
+                preexec_fn=pin(cores),
                 start_new_session=True,
             )
 
