@@ -1,0 +1,77 @@
+"""What whole and streamed answers to OpenAI clients have in common: ids, annotations, tool calls. Imports the model."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import msgspec
+
+from providers.model import Citation, LLMRequest, LLMResponse, Part, TextPart, ToolCallPart
+from providers.wire.openai_chat.api import API
+
+ENCODER = msgspec.json.Encoder()
+
+
+def make_call_id() -> str:
+    """An id for a tool call whose provider gave none: the client needs one to send the result back."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def answer_head(response: LLMResponse, request: LLMRequest, object_: str) -> dict[str, Any]:
+    """The fields that come before `choices`. What the provider did not say is made up, but for the optional ones."""
+    head: dict[str, Any] = {
+        "id": response.id or f"chatcmpl-{uuid.uuid4().hex}",
+        "object": object_,
+        "created": response.created or int(time.time()),
+        "model": response.model or request.model,
+    }
+    if response.system_fingerprint is not None:
+        head["system_fingerprint"] = response.system_fingerprint
+    if response.service_tier is not None:
+        head["service_tier"] = response.service_tier
+    return head
+
+
+def annotation(citation: Citation, start: int, end: int) -> dict[str, Any] | None:
+    """A citation in this API's form; None if it has none. `start` and `end` tell the cited text's place in the answer."""
+    if citation.api == API and citation.raw is not None and citation.kind != "reference":
+        return citation.raw
+    if citation.url is None:
+        return None
+    body = {
+        "url": citation.url,
+        "title": citation.title or "",
+        "start_index": start if citation.start is None else citation.start,
+        "end_index": end if citation.end is None else citation.end,
+    }
+    return {"type": "url_citation", "url_citation": body}
+
+
+def annotations(parts: list[Part]) -> list[dict[str, Any]]:
+    """The annotations of a whole message, whose text is all its text parts joined."""
+    found: list[dict[str, Any]] = []
+    start = 0
+    for part in parts:
+        if not isinstance(part, TextPart):
+            continue
+        end = start + len(part.text)
+        for citation in part.citations:
+            wire = annotation(citation, start, end)
+            if wire is not None:
+                found.append(wire)
+        start = end
+    return found
+
+
+def tool_call(part: ToolCallPart, call_id: str) -> dict[str, Any]:
+    """A whole tool call, or in a stream its first piece."""
+    if part.kind == "custom":
+        return {"id": call_id, "type": "custom", "custom": {"name": part.name, "input": part.arguments}}
+    return {"id": call_id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}}
+
+
+def default_finish_reason(has_calls: bool) -> str:
+    """For a provider that gave none: OpenAI's clients demand one."""
+    return "tool_calls" if has_calls else "stop"

@@ -1,0 +1,89 @@
+"""A whole answer for an OpenAI client (`chat.completion`). Does no I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers.model import (
+    AssistantMessage,
+    AudioPart,
+    Choice,
+    LLMRequest,
+    LLMResponse,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+from providers.wire.openai_chat.answer_parts import (
+    ENCODER,
+    annotations,
+    answer_head,
+    default_finish_reason,
+    make_call_id,
+    tool_call,
+)
+from providers.wire.openai_chat.reasoning import needs_detail, part_detail
+from providers.wire.openai_chat.usage import encode_usage
+
+
+def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
+    """The answer's body. Parts that this API has no place for (opaque ones, images, files) are left out."""
+    body = answer_head(response, request, "chat.completion")
+    body["choices"] = [_choice(choice) for choice in response.choices]
+    if response.usage is not None:
+        body["usage"] = encode_usage(response.usage)
+    return ENCODER.encode(body)
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    message = choice.message or AssistantMessage(content=choice.delta.content if choice.delta else [])
+    return {
+        "index": choice.index,
+        "message": _message(message.content),
+        "logprobs": choice.logprobs,
+        "finish_reason": choice.finish_reason or default_finish_reason(bool(message.tool_calls)),
+    }
+
+
+def _message(parts: list[Part]) -> dict[str, Any]:
+    texts = [part.text for part in parts if isinstance(part, TextPart)]
+    refusals = [part.text for part in parts if isinstance(part, RefusalPart)]
+    calls = [tool_call(part, part.id or make_call_id()) for part in parts if isinstance(part, ToolCallPart)]
+    audios = [part for part in parts if isinstance(part, AudioPart)]
+    content: str | None = "".join(texts)
+    if not texts and (calls or refusals or audios):
+        content = None
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": content,
+        "refusal": "".join(refusals) if refusals else None,
+    }
+    _add_reasoning([part for part in parts if isinstance(part, ReasoningPart)], message)
+    if calls:
+        message["tool_calls"] = calls
+    if audios:
+        message["audio"] = _audio(audios[0])
+    cited = annotations(parts)
+    if cited:
+        message["annotations"] = cited
+    return message
+
+
+def _add_reasoning(parts: list[ReasoningPart], message: dict[str, Any]) -> None:
+    text = "".join(part.text for part in parts)
+    if text:
+        message["reasoning_content"] = text
+    kept = [part for part in parts if needs_detail(part)]
+    if kept:
+        message["reasoning_details"] = [part_detail(part, index) for index, part in enumerate(kept)]
+
+
+def _audio(part: AudioPart) -> dict[str, Any]:
+    return {
+        "id": part.id or "",
+        "data": part.data,
+        "expires_at": part.expires_at or 0,
+        "transcript": part.transcript,
+    }

@@ -1,0 +1,343 @@
+"""A streamed answer for an OpenAI client: chunks of the model in, `data:` events out. Does no I/O.
+
+The grammar that this file keeps, for each choice:
+
+    role -> (text | reasoning | refusal | tool call | audio | annotations | reasoning_details)* -> finish_reason
+
+and for the stream: at the end the usage, if the client asked for it, then `[DONE]`. The rules behind it come from what
+SDKs do with deltas: they join strings, so the role, an id and a name are said once; they merge the entries of a list by
+their `index`, so every entry has one and no list numbers two things alike. Hence a signed block of reasoning is said
+whole, in one entry of `reasoning_details`, when it is over; and a citation when its text is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from providers.model import (
+    AudioPart,
+    Choice,
+    Citation,
+    EventKind,
+    LLMRequest,
+    LLMResponse,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+from providers.wire.openai_chat.answer_parts import (
+    ENCODER,
+    annotation,
+    answer_head,
+    default_finish_reason,
+    make_call_id,
+    tool_call,
+)
+from providers.wire.openai_chat.reasoning import needs_detail, part_detail
+from providers.wire.openai_chat.usage import encode_usage
+
+
+class _Delta(msgspec.Struct, omit_defaults=True, gc=False):
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    audio: dict[str, Any] | None = None
+    annotations: list[dict[str, Any]] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
+
+
+_NOTHING = _Delta()
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: int
+    delta: _Delta
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+
+class _Call:
+    """A tool call on its way. Nothing is said before its id and name are known, or arguments show that they will not
+    come any more."""
+
+    __slots__ = ("arguments", "head", "place", "said")
+
+    def __init__(self, place: int, first: ToolCallPart) -> None:
+        self.place = place
+        """Its index among the tool calls."""
+        self.head = ToolCallPart(kind=first.kind)
+        """Id and name, as far as they are known."""
+        self.arguments: list[str] = []
+        """What waits for them."""
+        self.said = False
+
+
+class _Block:
+    """A block of reasoning on its way."""
+
+    __slots__ = ("part", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.part = ReasoningPart()
+        """Everything but the text."""
+
+    def add(self, piece: ReasoningPart) -> None:
+        part = self.part
+        self.texts.append(piece.text)
+        part.signature += piece.signature
+        part.redacted += piece.redacted
+        part.id = piece.id or part.id
+        part.format = piece.format or part.format
+
+
+class _ChoiceState:
+    __slots__ = (
+        "_opaque",
+        "annotations",
+        "blocks",
+        "call_count",
+        "calls",
+        "chars",
+        "citations",
+        "details",
+        "finished",
+        "index",
+        "open_part",
+        "role_said",
+        "text_start",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.role_said = False
+        self.finished = False
+        self.open_part: tuple[type, int] | None = None
+        self.blocks: dict[int, _Block] = {}
+        """Reasoning by the part's index, until it was said whole."""
+        self.details = 0
+        self.calls: dict[int, _Call] = {}
+        self.call_count = 0
+        self.citations: list[Citation] = []
+        """Of the text part that is open."""
+        self.annotations = 0
+        self.chars = 0
+        """How many characters of text were said."""
+        self.text_start = 0
+        """Where the open text part begins, in these."""
+        self._opaque: set[tuple[type, int]] = set()
+
+    def is_new_opaque(self, part: Part) -> bool:
+        key = (type(part), part.index)
+        if key in self._opaque:
+            return False
+        self._opaque.add(key)
+        return True
+
+
+class ChatStreamEncoder:
+    """Implements `providers.wire.base.StreamEncoder`."""
+
+    __slots__ = ("_choices", "_failed", "_head", "_request", "dropped_blocks")
+
+    def __init__(self, request: LLMRequest) -> None:
+        self._request = request
+        self._head: bytes | None = None
+        """Every event up to its choices: the same for the whole stream."""
+        self._choices: dict[int, _ChoiceState] = {}
+        self._failed = False
+        self.dropped_blocks = 0
+        """Parts and citations so far that this API has no place for."""
+
+    def encode(self, chunk: LLMResponse) -> bytes:
+        """The events that say `chunk`; b"" if there is nothing to say."""
+        kind = chunk.kind
+        if kind is EventKind.KEEP_ALIVE:
+            return b": keep-alive\n\n"
+        if kind is EventKind.DONE:
+            return b""
+        if self._head is None:
+            self._start(chunk)
+        if chunk.error is not None:
+            self._failed = True
+            error = {"message": chunk.error.message, "type": chunk.error.type or "server_error"}
+            error |= {"param": chunk.error.param, "code": chunk.error.code}
+            return b"data: " + ENCODER.encode({"error": error}) + b"\n\n"
+        out: list[bytes] = []
+        for choice in chunk.choices:
+            self._encode_choice(choice, out)
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def finish(self, response: LLMResponse) -> bytes:
+        """The events that end the stream well. `response` is the accumulated answer."""
+        if self._failed:
+            return b""
+        if self._head is None:
+            self._start(response)
+        reasons = {choice.index: choice.finish_reason for choice in response.choices}
+        out: list[bytes] = []
+        for index in self._choices or {0: None}:
+            state = self._state(index)
+            if not state.finished:
+                self._finish_choice(state, reasons.get(index), out)
+        if self._request.include_usage and response.usage is not None:
+            assert self._head is not None
+            usage = ENCODER.encode(encode_usage(response.usage))
+            out.append(b"".join((self._head, b'],"usage":', usage, b"}\n\n")))
+        out.append(b"data: [DONE]\n\n")
+        return b"".join(out)
+
+    def _start(self, response: LLMResponse) -> None:
+        head = ENCODER.encode(answer_head(response, self._request, "chat.completion.chunk"))
+        self._head = b"".join((b"data: ", head[:-1], b',"choices":['))
+
+    def _state(self, index: int) -> _ChoiceState:
+        state = self._choices.get(index)
+        if state is None:
+            state = self._choices[index] = _ChoiceState(index)
+        return state
+
+    def _say(self, state: _ChoiceState, delta: _Delta, out: list[bytes], choice: Choice | None = None) -> None:
+        if not state.role_said:
+            state.role_said = True
+            if delta == _NOTHING:
+                delta.content = ""
+            delta.role = "assistant"
+        wire = _Choice(state.index, delta, choice.logprobs if choice is not None else None)
+        assert self._head is not None
+        out.append(b"".join((self._head, ENCODER.encode(wire), b"]}\n\n")))
+
+    def _encode_choice(self, choice: Choice, out: list[bytes]) -> None:
+        state = self._state(choice.index)
+        content = choice.delta.content if choice.delta is not None else None
+        if content is None and choice.message is not None:
+            content = choice.message.content
+        said_before = len(out)
+        # Log probabilities belong to the text: they go with the first event that is said.
+        with_logprobs: Choice | None = choice if choice.logprobs else None
+        for part in content or ():
+            self._encode_part(state, part, out, with_logprobs)
+            if len(out) > said_before:
+                with_logprobs = None
+        if with_logprobs is not None or not (state.role_said or choice.finish_reason):
+            self._say(state, _Delta(), out, with_logprobs)
+        if choice.finish_reason is not None and not state.finished:
+            self._finish_choice(state, choice.finish_reason, out)
+
+    def _encode_part(self, state: _ChoiceState, part: Part, out: list[bytes], choice: Choice | None) -> None:
+        key = (type(part), part.index)
+        if state.open_part != key:
+            self._close_part(state, out)
+            state.open_part = key
+        if isinstance(part, TextPart):
+            if part.text:
+                state.chars += len(part.text)
+                self._say(state, _Delta(content=part.text), out, choice)
+            if part.citations:
+                state.citations += part.citations
+        elif isinstance(part, ToolCallPart):
+            self._encode_call(state, part, out)
+        elif isinstance(part, ReasoningPart):
+            state.blocks.setdefault(part.index, _Block()).add(part)
+            if part.text:
+                self._say(state, _Delta(reasoning_content=part.text), out, choice)
+        elif isinstance(part, RefusalPart):
+            if part.text:
+                self._say(state, _Delta(refusal=part.text), out, choice)
+        elif isinstance(part, AudioPart):
+            self._say(state, _Delta(audio=_audio(part)), out)
+        elif state.is_new_opaque(part):
+            self.dropped_blocks += 1
+
+    def _encode_call(self, state: _ChoiceState, part: ToolCallPart, out: list[bytes]) -> None:
+        call = state.calls.get(part.index)
+        if call is None or (part.id and call.head.id and part.id != call.head.id):
+            if call is not None and not call.said:
+                self._start_call(state, call, out)
+            call = state.calls[part.index] = _Call(state.call_count, part)
+            state.call_count += 1
+        if call.said:
+            if part.arguments:
+                self._say(state, _Delta(tool_calls=[_arguments(call, part.arguments)]), out)
+            return
+        head = call.head
+        head.id = head.id or part.id
+        head.name = head.name or part.name
+        if part.arguments:
+            call.arguments.append(part.arguments)
+        if head.name and (head.id or call.arguments):
+            self._start_call(state, call, out)
+
+    def _start_call(self, state: _ChoiceState, call: _Call, out: list[bytes]) -> None:
+        call.said = True
+        call.head.id = call.head.id or make_call_id()
+        first = {"index": call.place, **tool_call(call.head, call.head.id)}
+        self._say(state, _Delta(tool_calls=[first]), out)
+        if call.arguments:
+            self._say(state, _Delta(tool_calls=[_arguments(call, "".join(call.arguments))]), out)
+
+    def _close_part(self, state: _ChoiceState, out: list[bytes]) -> None:
+        """The open part is over, for now at least: say what can only be said at its end."""
+        if state.open_part is None:
+            return
+        kind, index = state.open_part
+        if kind is ReasoningPart:
+            self._say_detail(state, index, out)
+        elif kind is TextPart:
+            self._say_annotations(state, out)
+            state.text_start = state.chars
+
+    def _say_detail(self, state: _ChoiceState, index: int, out: list[bytes]) -> None:
+        block = state.blocks.get(index)
+        # The signature of a block may still come after other parts: keep what was not said.
+        if block is not None and needs_detail(block.part):
+            block.part.text = "".join(block.texts)
+            detail = part_detail(block.part, state.details)
+            state.details += 1
+            del state.blocks[index]
+            self._say(state, _Delta(reasoning_details=[detail]), out)
+
+    def _say_annotations(self, state: _ChoiceState, out: list[bytes]) -> None:
+        found: list[dict[str, Any]] = []
+        for citation in state.citations:
+            wire = annotation(citation, state.text_start, state.chars)
+            if wire is None:
+                self.dropped_blocks += 1
+                continue
+            found.append({**wire, "index": state.annotations})
+            state.annotations += 1
+        state.citations = []
+        if found:
+            self._say(state, _Delta(annotations=found), out)
+
+    def _finish_choice(self, state: _ChoiceState, reason: str | None, out: list[bytes]) -> None:
+        self._close_part(state, out)
+        state.open_part = None
+        for index in list(state.blocks):
+            self._say_detail(state, index, out)
+        for call in state.calls.values():
+            if not call.said:
+                self._start_call(state, call, out)
+        if not state.role_said:
+            self._say(state, _Delta(), out)
+        state.finished = True
+        wire = _Choice(state.index, _Delta(), None, reason or default_finish_reason(state.call_count > 0))
+        assert self._head is not None
+        out.append(b"".join((self._head, ENCODER.encode(wire), b"]}\n\n")))
+
+
+def _arguments(call: _Call, arguments: str) -> dict[str, Any]:
+    if call.head.kind == "custom":
+        return {"index": call.place, "custom": {"input": arguments}}
+    return {"index": call.place, "function": {"arguments": arguments}}
+
+
+def _audio(part: AudioPart) -> dict[str, Any]:
+    values = {"id": part.id, "data": part.data, "transcript": part.transcript, "expires_at": part.expires_at}
+    return {name: value for name, value in values.items() if value}
