@@ -10,7 +10,7 @@ import msgspec
 
 from providers.extension import KeyPath
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*|<<", re.ASCII)
 
 
 def render_path(path: KeyPath) -> str:

@@ -245,10 +245,13 @@ class _Loading:
     def _ask(self, cls: type[Provider], config: Config, path: KeyPath) -> str | None:
         """What the provider's own code has against `config`; None if nothing."""
         name = cls.metadata.name
+        doing = "cannot be constructed"
         try:
-            verdict: object = cls().validate_config(copy.deepcopy(config))
+            provider = cls()
+            doing = "failed in validate_config"
+            verdict: object = provider.validate_config(copy.deepcopy(config))
         except Exception as error:  # noqa: BLE001 - the extension's code may raise anything; it is reported
-            return self._scrub(f"{name}.validate_config raised {type(error).__name__}: {error}", config, path)
+            return self._scrub(f"provider {name!r} {doing}: {type(error).__name__}: {error}", config, path)
         match verdict:
             case True:
                 return None
@@ -257,7 +260,8 @@ class _Loading:
             case False | "":
                 return f"refused by the provider {name!r}"
             case _:
-                return f"{name}.validate_config returned {type(verdict).__name__}; expected True, False or a sentence"
+                got = type(verdict).__name__
+                return f"validate_config of provider {name!r} returned {got}; expected True, False or a sentence"
 
     def _scrub(self, sentence: str, config: Any, path: KeyPath) -> str:
         """`sentence` without the values that must not be shown, should the extension have put them there."""

@@ -86,10 +86,10 @@ _SERVER = _object(
         "keepAliveTimeout": _ms("An idle connection is closed after this long."),
         "headerTimeout": _ms("A request's head must have arrived by then."),
         "bodyTimeout": _ms("A request's body must have arrived by then."),
-        "maxHeaderBytes": _integer("The largest head of a request.", 1024),
-        "maxBodyBytes": _integer("The largest body of a request.", 1024),
+        "maxHeaderBytes": _integer("The largest head of a request.", 256),
+        "maxBodyBytes": _integer("The largest body of a request.", 1),
         "maxConcurrentRequests": _integer("Requests at once in a worker; more are answered with 503.", 1),
-        "maxEventBytes": _integer("The largest single event of a provider's stream.", 1024),
+        "maxEventBytes": _integer("The largest single event of a provider's stream.", 1),
         "requestIdHeader": _text(
             "The header that carries a request's id, in and out. Upper and lower case are the same.",
             pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
