@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.processes import Pinned, StartError, busy_seconds, free_port, pin
-from benchmarks.subjects import PATHS, Place, Subject, model_for
+from benchmarks.subjects import PATHS, Place, Subject, model_for, request_headers
 from benchmarks.workloads import Workload
 
 FAULTS = (
@@ -157,8 +157,8 @@ class Bench(msgspec.Struct, frozen=True):
         body.write_bytes(workload.body(model_for(workload.route)))
         command = [str(self.load), "--port", str(running.place.port), "--body", str(body)]
         command += ["--path", PATHS[workload.route.partition(">")[0]], *workload.arguments()]
-        for header in (*_keys(workload.route), *running.subject.headers(workload.route, running.place)):
-            command += ["--header", header]
+        for name, value in request_headers(running.subject, workload.route, running.place).items():
+            command += ["--header", f"{name}: {value}"]
         peak = running.rss_mb()
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, preexec_fn=pin({self.harness_core}), stdin=subprocess.DEVNULL
@@ -204,14 +204,9 @@ class Running:
         route = self.subject.routes[0]
         connection = http.client.HTTPConnection("127.0.0.1", self.place.port, timeout=5)
         body = {"model": model_for(route), "messages": [{"role": "user", "content": "ready?"}], "max_tokens": 10}
-        headers = [*_keys(route), *self.subject.headers(route, self.place), "content-type: application/json"]
+        headers = request_headers(self.subject, route, self.place) | {"content-type": "application/json"}
         try:
-            connection.request(
-                "POST",
-                PATHS[route.partition(">")[0]],
-                json.dumps(body),
-                {name: value.strip() for name, _, value in (h.partition(":") for h in headers)},
-            )
+            connection.request("POST", PATHS[route.partition(">")[0]], json.dumps(body), headers)
             answer = connection.getresponse()
             return b"mock-answer" in answer.read() and answer.status == 200
         except (OSError, http.client.HTTPException):
@@ -236,13 +231,6 @@ class Running:
     def stop(self) -> None:
         if self.process:
             self.process.stop()
-
-
-def _keys(route: str) -> list[str]:
-    """The headers with which that API's client says who it is."""
-    if route.startswith("anthropic"):
-        return ["x-api-key: bench", "anthropic-version: 2023-06-01"]
-    return ["authorization: Bearer bench"]
 
 
 def _metric(sample: Sample, key: str) -> float:

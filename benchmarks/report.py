@@ -40,6 +40,8 @@ class Row(msgspec.Struct, kw_only=True):
     faults: dict[str, int]
     """Summed over all runs."""
     left_active: int
+    delivered: float
+    """Events that arrived before the run's time was up, as a fraction of those asked for; 1 for other workloads."""
     samples: list[Sample]
 
 
@@ -96,6 +98,7 @@ def _row(workload: Workload, runs: list[Sample], base: float) -> Row:
         noisy=sum(s.foreign > NOISY for s in runs),
         faults=faults,
         left_active=sum(s.left_active for s in runs),
+        delivered=median(lambda s: s.load["events_all"] / (workload.connections * workload.events)) if paced else 1.0,
         samples=runs,
     )
 
@@ -150,7 +153,7 @@ def _table(table: Table, baseline: str) -> list[str]:
     cells = []
     for r in table.rows:
         ratio = f"{r.ratio:.2f}" if r.ratio is not None else "-"
-        cpu = f"{r.cpu_us:.1f}" if r.subject_busy else "-"
+        cpu = f"{r.cpu_us:.1f}" if r.subject_busy and r.value else "-"
         row = [r.subject, _range(r), ratio, cpu, *(f"{v:,.0f}" for v in (r.p50_us, r.p90_us, r.p99_us, r.max_us))]
         row += [f"{r.subject_busy:.0%}", f"{r.harness_busy:.0%}", f"{r.rss_peak_mb:.0f}"]
         if workload.abandon:
@@ -176,6 +179,8 @@ def _notes(row: Row) -> str:
         notes.append(f"noisy machine in {row.noisy} of {row.runs}")
     if row.faults:
         notes.append(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in row.faults.items()))
+    if row.delivered < 0.999:
+        notes.append(f"too slow: {row.delivered:.0%} of the events in time")
     if row.left_active:
         notes.append(f"left open upstream: {row.left_active}")
     return "; ".join(notes)

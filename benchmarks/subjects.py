@@ -7,6 +7,7 @@ processes.
 from __future__ import annotations
 
 import os
+import secrets
 import shlex
 import shutil
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 import msgspec
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or ""
+
+_LITELLM_KEY = f"sk-{secrets.token_hex(32)}"
 
 SAME_API = ("openai>openai", "anthropic>anthropic")
 TRANSLATED = ("anthropic>openai", "openai>anthropic")
@@ -49,8 +52,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """Why it cannot run here, with the command that installs it; empty: it can."""
     routes: tuple[str, ...] = SAME_API
     """client API > provider API."""
-    headers: Callable[[str, Place], list[str]] = lambda _route, _place: []
-    """Headers that a request for a route needs."""
+    headers: Callable[[str, Place], dict[str, str]] = lambda _route, _place: {}
+    """Headers that a request for a route needs, beside those that `request_headers` gives anyway."""
     env: dict[str, str] = {}
     start_seconds: float = 30
     external: bool = True
@@ -152,13 +155,12 @@ def _portkey(place: Place) -> list[str]:
     return ["node", str(script), f"--port={place.port}", "--headless"]
 
 
-def _portkey_headers(route: str, place: Place) -> list[str]:
-    provider = route.partition(">")[2]
-    return [
-        f"x-portkey-provider: {provider}",
-        f"x-portkey-custom-host: http://127.0.0.1:{place.upstream}/v1",
-        "authorization: Bearer bench",
-    ]
+def _portkey_headers(route: str, place: Place) -> dict[str, str]:
+    return {
+        "x-portkey-provider": route.partition(">")[2],
+        "x-portkey-custom-host": f"http://127.0.0.1:{place.upstream}/v1",
+        "authorization": "Bearer bench",
+    }
 
 
 def _in_venvs(path: str, install: str) -> Callable[[Place], str]:
@@ -218,12 +220,19 @@ SUBJECTS = {
             # Pinned: release 1.107.0 was compromised.
             missing=_in_venvs("litellm/bin/litellm", _venv("litellm", "litellm[proxy]==1.106.0")),
             routes=(*SAME_API, *TRANSLATED),
-            env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "NO_DOCS": "True"},
+            # It does not start without a key of its own.
+            headers=lambda _route, _place: {"authorization": f"Bearer {_LITELLM_KEY}"},
+            env={
+                "LITELLM_MASTER_KEY": _LITELLM_KEY,
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "LITELLM_LOG": "ERROR",
+                "NO_DOCS": "True",
+            },
             start_seconds=120,
         ),
         Subject(
             name="portkey",
-            about="a gateway in TypeScript",
+            about="a gateway in TypeScript (its streams need Node 20 or later)",
             command=_portkey,
             missing=_in_venvs(
                 "portkey/node_modules/@portkey-ai/gateway/build/start-server.js",
@@ -246,6 +255,15 @@ def from_template(text: str) -> Subject:
         about=template,
         command=lambda place: shlex.split(template.format(port=place.port, upstream=place.upstream)),
     )
+
+
+def request_headers(subject: Subject, route: str, place: Place) -> dict[str, str]:
+    """Everything that a request needs but content-type and content-length."""
+    if route.startswith("anthropic"):
+        own = {"x-api-key": "bench", "anthropic-version": "2023-06-01"}
+    else:
+        own = {"authorization": "Bearer bench"}
+    return own | subject.headers(route, place)
 
 
 def model_for(route: str) -> str:
