@@ -1,0 +1,5 @@
+"""HTTP to the providers."""
+
+from providers.transport.pool import ConnectionPool
+
+__all__ = ["ConnectionPool"]

@@ -1,0 +1,71 @@
+"""The responses of a pool: what `Upstream.request` gives to its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from providers.transport.base import Headers
+from providers.transport.connection import Connection
+from providers.transport.decoding import PIECE_BYTES, Decoder
+
+
+class PoolResponse:
+    """A response whose head has arrived (an `UpstreamResponse`). It owns its connection and its slot until `close`."""
+
+    __slots__ = ("_connection", "_give_back", "headers", "status")
+
+    def __init__(self, connection: Connection, give_back: Callable[[Connection], None]) -> None:
+        self._give_back = give_back
+        self._connection: Connection | None = connection
+        self.status = connection.parser.status
+        self.headers: Headers = connection.parser.headers
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body; b"" once it is complete. See `UpstreamResponse.receive`.
+
+        Returns without a pause if there is something already. Only one task at a time may call it.
+        """
+        connection = self._connection
+        if connection is None:
+            raise trio.ClosedResourceError("the response was closed")
+        return await connection.receive()
+
+    def close(self) -> None:
+        """Give the connection back. See `UpstreamResponse.close`. Closing twice is fine."""
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            self._give_back(connection)
+
+
+class DecodedResponse(PoolResponse):
+    """A response whose body was compressed. One `receive` gives at most 256 KiB, whatever the input unfolds to."""
+
+    __slots__ = ("_decoder", "_ended")
+
+    def __init__(self, connection: Connection, give_back: Callable[[Connection], None], decoder: Decoder) -> None:
+        super().__init__(connection, give_back)
+        self._decoder = decoder
+        self._ended = False
+        # Neither header is true of what `receive` gives.
+        dropped = (b"content-encoding", b"content-length")
+        self.headers = [header for header in self.headers if header[0] not in dropped]
+
+    async def receive(self) -> bytes:
+        """See `PoolResponse.receive`. Raises `BadResponseError` for bytes that do not unfold."""
+        if self._connection is None:
+            raise trio.ClosedResourceError("the response was closed")
+        while not (output := self._decoder.read(PIECE_BYTES)):
+            if self._ended:
+                return b""
+            data = await super().receive()
+            if data:
+                self._decoder.feed(data)
+            else:
+                self._decoder.finish()
+                self._ended = True
+        # A few bytes may unfold to many pieces; let others have their turn between them.
+        await trio.lowlevel.checkpoint()
+        return output
