@@ -35,7 +35,7 @@ def answer_head(response: LLMResponse, request: LLMRequest, object_: str) -> dic
 
 
 def annotation(citation: Citation, start: int, end: int) -> dict[str, Any] | None:
-    """A citation in this API's form; None if it has none. `start` and `end` tell the cited text's place in the answer."""
+    """A citation in this API's form; None if it has none. `start` and `end`: the cited text's place in the answer."""
     if citation.api == API and citation.raw is not None and citation.kind != "reference":
         return citation.raw
     if citation.url is None:
@@ -49,7 +49,7 @@ def annotation(citation: Citation, start: int, end: int) -> dict[str, Any] | Non
     return {"type": "url_citation", "url_citation": body}
 
 
-def annotations(parts: list[Part]) -> list[dict[str, Any]]:
+def message_annotations(parts: list[Part]) -> list[dict[str, Any]]:
     """The annotations of a whole message, whose text is all its text parts joined."""
     found: list[dict[str, Any]] = []
     start = 0

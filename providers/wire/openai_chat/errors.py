@@ -3,8 +3,8 @@
 Source: https://platform.openai.com/docs/guides/error-codes and what the official SDK reads: it chooses the exception by
 the HTTP status, and in a stream raises `APIError` on any event whose JSON has an `error` member.
 
-Reading takes what vendors send in place of that: a bare string, `{"message": ...}`, `{"detail": ...}`, a list around the
-object, a number as `code`, HTML. Imports the model and the error tree.
+Reading takes what vendors send in place of that: a bare string, `{"message": ...}`, `{"detail": ...}`, a list around
+the object, a number as `code`, HTML. Imports the model and the error tree.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def _info(error: object) -> ErrorInfo | None:
         return ErrorInfo(message=error)
     if not isinstance(error, dict):
         return None
-    message = next((text for name in ("message", "msg", "detail", "error_description") if (text := error.get(name))), None)
+    message = next(
+        (text for name in ("message", "msg", "detail", "error_description") if (text := error.get(name))), None
+    )
     if message is None:
         return None
     if not isinstance(message, str):

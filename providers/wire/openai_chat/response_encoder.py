@@ -18,10 +18,10 @@ from providers.model import (
 )
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
-    annotations,
     answer_head,
     default_finish_reason,
     make_call_id,
+    message_annotations,
     tool_call,
 )
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
@@ -65,7 +65,7 @@ def _message(parts: list[Part]) -> dict[str, Any]:
         message["tool_calls"] = calls
     if audios:
         message["audio"] = _audio(audios[0])
-    cited = annotations(parts)
+    cited = message_annotations(parts)
     if cited:
         message["annotations"] = cited
     return message

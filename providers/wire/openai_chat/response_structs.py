@@ -17,7 +17,7 @@ NO_RAW = msgspec.Raw(b"")
 
 
 class ReasoningDetail(msgspec.Struct, gc=False):
-    """An entry of `reasoning_details` (OpenRouter's form, also Snowflake's): `reasoning.text`, `.summary`, `.encrypted`."""
+    """An entry of `reasoning_details` (OpenRouter, Snowflake): `reasoning.text`, `.summary` or `.encrypted`."""
 
     type: str | None = None
     text: str | None = None

@@ -166,8 +166,13 @@ class ChatStreamEncoder:
             self._start(chunk)
         if chunk.error is not None:
             self._failed = True
-            error = {"message": chunk.error.message, "type": chunk.error.type or "server_error"}
-            error |= {"param": chunk.error.param, "code": chunk.error.code}
+            info = chunk.error
+            error: dict[str, str | None] = {
+                "message": info.message,
+                "type": info.type or "server_error",
+                "param": info.param,
+                "code": info.code,
+            }
             return b"data: " + ENCODER.encode({"error": error}) + b"\n\n"
         out: list[bytes] = []
         for choice in chunk.choices:
@@ -182,7 +187,7 @@ class ChatStreamEncoder:
             self._start(response)
         reasons = {choice.index: choice.finish_reason for choice in response.choices}
         out: list[bytes] = []
-        for index in self._choices or {0: None}:
+        for index in list(self._choices) or [0]:
             state = self._state(index)
             if not state.finished:
                 self._finish_choice(state, reasons.get(index), out)

@@ -1,0 +1,284 @@
+"""A client's request body as a request of the model. Does no I/O.
+
+Strict on what the model in the middle understands: a wrong type there is the client's mistake, told with the field's
+place. Lossless on the rest: parameters without a field go to `extra` or `hints` (see `parameters.py`), and the body
+itself is kept in `raw`. Null means "not given", as everywhere in this API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+from providers.errors import RequestError
+from providers.model import LLMRequest, RawBody, Reasoning, RequestMetadata, ResponseFormat, Tool, ToolChoice
+from providers.wire.openai_chat import request_structs as wire
+from providers.wire.openai_chat.api import API
+from providers.wire.openai_chat.message_decoder import decode_messages
+from providers.wire.openai_chat.parameters import HINTS
+from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, not_json, required
+
+_Decoder = msgspec.json.Decoder
+
+_TOP = _Decoder(dict[str, msgspec.Raw])
+_STRING = _Decoder(str)
+_INTEGER = _Decoder(int)
+_NUMBER = _Decoder(float)
+_BOOLEAN = _Decoder(bool)
+_STOP = _Decoder(str | list[str])
+_TOOLS = _Decoder(list[wire.WireTool])
+_RAW_TOOLS = _Decoder(list[dict[str, Any]])
+_FUNCTIONS = _Decoder(list[wire.FunctionDefinition])
+_TOOL_CHOICE = _Decoder(str | wire.WireToolChoice)
+_FUNCTION_CALL = _Decoder(str | wire.NamedTool)
+_RESPONSE_FORMAT = _Decoder(wire.WireResponseFormat)
+_REASONING = _Decoder(wire.WireReasoning)
+_STREAM_OPTIONS = _Decoder(wire.StreamOptions)
+_MODALITIES = _Decoder(list[str])
+
+_PLAIN: dict[str, _Decoder[Any]] = {
+    "stream": _BOOLEAN,
+    "max_tokens": _INTEGER,
+    "temperature": _NUMBER,
+    "top_p": _NUMBER,
+    "top_k": _INTEGER,
+    "seed": _INTEGER,
+    "frequency_penalty": _NUMBER,
+    "presence_penalty": _NUMBER,
+    "logit_bias": _Decoder(dict[str, float]),
+    "logprobs": _BOOLEAN,
+    "top_logprobs": _INTEGER,
+    "n": _INTEGER,
+    "parallel_tool_calls": _BOOLEAN,
+}
+"""Parameters that are a field of the same name."""
+
+
+def decode_request(body: bytes) -> LLMRequest:
+    """The request, with `raw` set. Raises `RequestError` that names the field that is wrong."""
+    try:
+        top = _TOP.decode(body)
+    except msgspec.ValidationError as error:
+        raise RequestError("the request body must be a JSON object", code="invalid_json") from error
+    except (ValueError, RecursionError) as error:
+        raise not_json(error) from error
+    request = LLMRequest(
+        model=_model(top.get("model")),
+        messages=decode_messages(_required(top, "messages")),
+        metadata=RequestMetadata(api=API),
+        raw=RawBody(API, body),
+    )
+    for name, raw in top.items():
+        if name in _DONE or _is_null(raw):
+            continue
+        decoder = _PLAIN.get(name)
+        if decoder is not None:
+            setattr(request, name, decode_parameter(decoder, name, raw))
+            continue
+        read = _READERS.get(name)
+        if read is not None:
+            read(request, raw)
+        elif name in HINTS:
+            request.hints[name] = raw
+        else:
+            request.extra[name] = raw
+    # The newer name wins, wherever it stands.
+    limit = top.get("max_completion_tokens")
+    if limit is not None and not _is_null(limit):
+        request.max_tokens = decode_parameter(_INTEGER, "max_completion_tokens", limit)
+    return request
+
+
+_DONE = frozenset({"model", "messages", "max_completion_tokens"})
+
+
+def _is_null(raw: msgspec.Raw) -> bool:
+    return bytes(raw) == b"null" if len(raw) == 4 else False
+
+
+def _required(top: dict[str, msgspec.Raw], name: str) -> msgspec.Raw:
+    raw = top.get(name)
+    if raw is None or _is_null(raw):
+        raise required(name)
+    return raw
+
+
+def _model(raw: msgspec.Raw | None) -> str:
+    if raw is None or _is_null(raw):
+        raise required("model")
+    model = decode_parameter(_STRING, "model", raw)
+    if not model:
+        raise required("model")
+    return model
+
+
+def _read_stop(request: LLMRequest, raw: msgspec.Raw) -> None:
+    stop = decode_parameter(_STOP, "stop", raw)
+    request.stop = [stop] if isinstance(stop, str) else stop
+
+
+def _read_stream_options(request: LLMRequest, raw: msgspec.Raw) -> None:
+    options = decode_parameter(_STREAM_OPTIONS, "stream_options", raw)
+    request.include_usage = bool(options.include_usage)
+    if len(_TOP.decode(raw)) > (options.include_usage is not None):
+        request.hints["stream_options"] = raw
+
+
+def _read_user(request: LLMRequest, raw: msgspec.Raw) -> None:
+    request.metadata.user_id = decode_parameter(_STRING, "user", raw)
+
+
+def _read_modalities(request: LLMRequest, raw: msgspec.Raw) -> None:
+    kept = request.hints if decode_parameter(_MODALITIES, "modalities", raw) == ["text"] else request.extra
+    kept["modalities"] = raw
+
+
+def _read_reasoning_effort(request: LLMRequest, raw: msgspec.Raw) -> None:
+    effort = decode_parameter(_STRING, "reasoning_effort", raw)
+    reasoning = request.reasoning or Reasoning()
+    # `reasoning` says more, so it wins where both are given.
+    if reasoning.effort is None:
+        reasoning.effort = effort
+    _set_reasoning(request, reasoning)
+
+
+def _read_reasoning(request: LLMRequest, raw: msgspec.Raw) -> None:
+    options = decode_parameter(_REASONING, "reasoning", raw)
+    reasoning = request.reasoning or Reasoning()
+    reasoning.effort = options.effort or reasoning.effort
+    reasoning.budget_tokens = options.max_tokens
+    reasoning.enabled = options.enabled
+    if options.exclude:
+        reasoning.display = "omitted"
+    _set_reasoning(request, reasoning)
+
+
+def _set_reasoning(request: LLMRequest, reasoning: Reasoning) -> None:
+    if reasoning.effort == "none":
+        reasoning.enabled = False
+    request.reasoning = reasoning
+
+
+def _read_response_format(request: LLMRequest, raw: msgspec.Raw) -> None:
+    options = decode_parameter(_RESPONSE_FORMAT, "response_format", raw)
+    if options.type == "text":
+        request.response_format = ResponseFormat(kind="text")
+    elif options.type == "json_object":
+        request.response_format = ResponseFormat(kind="json_object")
+    elif options.type == "json_schema":
+        schema = options.json_schema
+        if schema is None:
+            raise required("response_format.json_schema")
+        request.response_format = ResponseFormat(
+            kind="json_schema",
+            name=schema.name,
+            description=schema.description,
+            schema=schema.schema,
+            strict=schema.strict,
+        )
+    else:
+        request.extra["response_format"] = raw
+
+
+def _read_tools(request: LLMRequest, raw: msgspec.Raw) -> None:
+    tools = decode_parameter(_TOOLS, "tools", raw)
+    raws = None
+    for index, tool in enumerate(tools):
+        if tool.type == "function":
+            if tool.function is None:
+                raise required(f"tools[{index}].function")
+            request.tools.append(_function_tool(tool.function, tool.cache_control))
+            continue
+        if raws is None:
+            raws = decode_parameter(_RAW_TOOLS, "tools", raw)
+        if tool.type != "custom":
+            request.tools.append(Tool(name=tool.type, kind="opaque", api=API, raw=raws[index]))
+            continue
+        if tool.custom is None:
+            raise required(f"tools[{index}].custom")
+        request.tools.append(
+            Tool(
+                name=tool.custom.name,
+                description=tool.custom.description,
+                kind="custom",
+                cache_control=tool.cache_control,
+                api=API,
+                raw=raws[index],
+            )
+        )
+
+
+def _function_tool(function: wire.FunctionDefinition, cache_control: dict[str, Any] | None = None) -> Tool:
+    return Tool(
+        name=function.name,
+        description=function.description,
+        parameters=function.parameters,
+        strict=function.strict,
+        cache_control=cache_control,
+    )
+
+
+def _read_functions(request: LLMRequest, raw: msgspec.Raw) -> None:
+    functions = decode_parameter(_FUNCTIONS, "functions", raw)
+    request.tools += [_function_tool(function) for function in functions]
+
+
+def _read_tool_choice(request: LLMRequest, raw: msgspec.Raw) -> None:
+    choice = decode_parameter(_TOOL_CHOICE, "tool_choice", raw)
+    if isinstance(choice, str):
+        request.tool_choice = _choice_mode("tool_choice", choice)
+        return
+    if choice.type == "allowed_tools":
+        if choice.allowed_tools is None:
+            raise required("tool_choice.allowed_tools")
+        request.tool_choice = _choice_mode("tool_choice.allowed_tools.mode", choice.allowed_tools.mode)
+        request.extra["tool_choice"] = raw
+        return
+    if choice.type not in ("function", "custom"):
+        # A tool that the provider runs itself: only it knows the name.
+        request.extra["tool_choice"] = raw
+        return
+    named = choice.function if choice.type == "function" else choice.custom
+    if named is None:
+        raise required(f"tool_choice.{choice.type}")
+    request.tool_choice = ToolChoice(mode="tool", name=named.name)
+
+
+def _read_function_call(request: LLMRequest, raw: msgspec.Raw) -> None:
+    choice = decode_parameter(_FUNCTION_CALL, "function_call", raw)
+    if isinstance(choice, str):
+        request.tool_choice = _choice_mode("function_call", choice)
+    else:
+        request.tool_choice = ToolChoice(mode="tool", name=choice.name)
+
+
+def _choice_mode(param: str, mode: str) -> ToolChoice:
+    choice = _CHOICE_MODES.get(mode)
+    if choice is None:
+        raise invalid_value(param, "one of 'none', 'auto', 'required'", repr(mode))
+    return ToolChoice(mode=choice)
+
+
+_CHOICE_MODES: dict[str, Literal["auto", "none", "required"]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+    "any": "required",  # Mistral's word
+}
+
+
+_READERS: dict[str, Callable[[LLMRequest, msgspec.Raw], None]] = {
+    "stop": _read_stop,
+    "stream_options": _read_stream_options,
+    "user": _read_user,
+    "modalities": _read_modalities,
+    "reasoning_effort": _read_reasoning_effort,
+    "reasoning": _read_reasoning,
+    "response_format": _read_response_format,
+    "tools": _read_tools,
+    "functions": _read_functions,
+    "tool_choice": _read_tool_choice,
+    "function_call": _read_function_call,
+}

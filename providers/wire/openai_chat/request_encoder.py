@@ -1,0 +1,178 @@
+"""A request of the model as a body of this API: for requests that came through another API, or were changed.
+
+`metadata.api` says where a request came from. What only this API knows (`extra`, `hints`, `reasoning_details`,
+`cache_control` as OpenRouter takes it) goes out again if the request came through it, or was made by hand; from another
+API's client, `extra` is refused and `hints` are dropped. Does no I/O.
+
+| model | here |
+|---|---|
+| max_tokens | max_completion_tokens: OpenAI's reasoning models refuse the old name |
+| metadata.user_id | user |
+| top_k | refused, unless the client spoke this API (its vendors know it) |
+| reasoning.effort | reasoning_effort |
+| reasoning.budget_tokens of another API | reasoning_effort: below 2048 low, below 8192 medium, else high |
+| reasoning switched off by a client of another API | dropped: models that cannot think reject the parameter |
+| tools that another provider runs itself | refused |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool, ToolChoice
+from providers.wire.base import EncodedRequest, Translation
+from providers.wire.openai_chat.api import API
+from providers.wire.openai_chat.message_encoder import MessageEncoder
+from providers.wire.openai_chat.relay import with_usage
+
+_ENCODER = msgspec.json.Encoder()
+
+_SAME = (
+    "temperature",
+    "top_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "n",
+)
+"""Parameters that are spelled like the model's fields."""
+
+WireObject = dict[str, Any]
+
+
+def encode_request(request: LLMRequest, model: str, translation: Translation) -> EncodedRequest:
+    """The body for `model`. Raises `UnsupportedParameterError` through `translation`."""
+    own = request.metadata.api in ("", API)
+    body: WireObject = {"model": model, "messages": MessageEncoder(translation, own=own).encode(request.messages)}
+    if request.max_tokens is not None:
+        body["max_completion_tokens"] = request.max_tokens
+    for name in _SAME:
+        value = getattr(request, name)
+        if value is not None:
+            body[name] = value
+    if request.stop:
+        body["stop"] = request.stop
+    if request.top_k is not None:
+        if own:
+            body["top_k"] = request.top_k
+        else:
+            translation.refuse("top_k")
+    if request.reasoning is not None:
+        _add_reasoning(request.reasoning, body, translation, own=own)
+    _add_tools(request, body, translation, own=own)
+    if request.response_format is not None:
+        body["response_format"] = _response_format(request.response_format)
+    if request.metadata.user_id is not None:
+        body["user"] = request.metadata.user_id
+    _add_unknown(request, body, translation, own=own)
+    if request.stream:
+        body["stream"] = True
+        body["stream_options"] = with_usage(request.hints.get("stream_options") if own else None)
+    return EncodedRequest(body=_ENCODER.encode(body), dropped=list(translation.dropped))
+
+
+def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:
+    if own:
+        for name, value in request.hints.items():
+            body.setdefault(name, value)
+        # These say more than the fields that were read from them (`allowed_tools`).
+        body.update(request.extra)
+        body.pop("stream_options", None)
+        return
+    for name in request.extra:
+        translation.refuse(name)
+    for name in request.hints:
+        translation.drop(name)
+
+
+def _add_reasoning(reasoning: Reasoning, body: WireObject, translation: Translation, *, own: bool) -> None:
+    only_effort = reasoning.budget_tokens is None and reasoning.display is None
+    if own and not (only_effort and (reasoning.enabled is None or reasoning.effort == "none")):
+        options: WireObject = {
+            "effort": reasoning.effort,
+            "max_tokens": reasoning.budget_tokens,
+            "enabled": reasoning.enabled,
+            "exclude": True if reasoning.display == "omitted" else None,
+        }
+        body["reasoning"] = {name: value for name, value in options.items() if value is not None}
+    elif reasoning.effort is not None:
+        body["reasoning_effort"] = reasoning.effort
+    elif reasoning.enabled is False:
+        translation.drop("thinking")
+    elif reasoning.budget_tokens is not None:
+        body["reasoning_effort"] = _effort(reasoning.budget_tokens)
+    if not own and reasoning.display is not None:
+        translation.drop("thinking.display")
+
+
+def _effort(budget_tokens: int) -> str:
+    if budget_tokens < 2048:
+        return "low"
+    return "medium" if budget_tokens < 8192 else "high"
+
+
+def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:
+    tools: list[WireObject] = []
+    for index, tool in enumerate(request.tools):
+        wire = _tool(tool)
+        if wire is None:
+            translation.refuse(f"tools[{index}]", f"'{tool.name}' is run by another provider")
+            continue
+        if tool.cache_control is not None:
+            if own:
+                wire["cache_control"] = tool.cache_control
+            else:
+                translation.drop("tools[].cache_control")
+        tools.append(wire)
+    if not tools:
+        # OpenAI rejects the choice between no tools.
+        return
+    body["tools"] = tools
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice, request.tools)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+
+
+def _tool(tool: Tool) -> WireObject | None:
+    if tool.kind != "function" and tool.api == API and tool.raw is not None:
+        return dict(tool.raw)
+    if tool.kind == "opaque":
+        return None
+    if tool.kind == "custom":
+        custom: WireObject = {"name": tool.name}
+        if tool.description is not None:
+            custom["description"] = tool.description
+        return {"type": "custom", "custom": custom}
+    function: WireObject = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> str | WireObject:
+    if choice.mode != "tool":
+        return choice.mode
+    is_custom = any(tool.kind == "custom" and tool.name == choice.name for tool in tools)
+    kind = "custom" if is_custom else "function"
+    return {"type": kind, kind: {"name": choice.name}}
+
+
+def _response_format(wanted: ResponseFormat) -> WireObject:
+    if wanted.kind != "json_schema":
+        return {"type": wanted.kind}
+    schema: WireObject = {"name": wanted.name or "response"}
+    for name in ("description", "schema", "strict"):
+        value = getattr(wanted, name)
+        if value is not None:
+            schema[name] = value
+    return {"type": "json_schema", "json_schema": schema}
