@@ -1,4 +1,4 @@
-"""Where extensions are found and by what name they are known. Imports only the extension life cycle.
+"""Where extensions are found and by what name they are known. Imports the extension life cycle and the built-ins' names.
 
 A `Registry` knows the extensions of one kind (providers, plugins, client APIs) by their type name. Built-in ones stand
 in a table `name -> "module:Class"` and are imported when they are first asked for; others come from `gateway.yaml`'s
@@ -23,13 +23,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
+from providers.builtin import BUILTIN_PROVIDERS
 from providers.extension import Extension, ExtensionMetadata, did_you_mean
 from providers.provider import Provider
-
-BUILTIN_PROVIDERS: Mapping[str, str] = {
-    "anthropic": "providers.builtin.anthropic:AnthropicProvider",
-    "openai": "providers.builtin.openai:OpenAIProvider",
-}
 
 T = TypeVar("T", bound=Extension)
 

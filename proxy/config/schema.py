@@ -89,7 +89,7 @@ _SERVER = _object(
         "maxHeaderBytes": _integer("The largest head of a request.", 256),
         "maxBodyBytes": _integer("The largest body of a request.", 1),
         "maxConcurrentRequests": _integer("Requests at once in a worker; more are answered with 503.", 1),
-        "maxEventBytes": _integer("The largest single event of a provider's stream.", 1),
+        "requestTimeout": _ms("The longest that any request may take, whatever its model's config says."),
         "requestIdHeader": _text(
             "The header that carries a request's id, in and out. Upper and lower case are the same.",
             pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",

@@ -48,7 +48,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     max_header_bytes: int = 64 * 1024
     max_body_bytes: int = 10 * 1024 * 1024
     max_concurrent_requests: int = 10_000
-    max_event_bytes: int = 16 * 1024 * 1024
+    request_timeout: int = 3_600_000
     request_id_header: str = "x-request-id"
 
 

@@ -45,9 +45,7 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     ),
     "nested too deeply": ("[" * 5000, ["gateway.yaml: values are nested too deeply"]),
     "alias bomb": (
-        "a: &a [" + "x," * 99 + "x]\n"
-        "b: &b [" + "*a," * 99 + "*a]\n"
-        "c: &c [" + "*b," * 99 + "*b]\n",
+        "a: &a [" + "x," * 99 + "x]\nb: &b [" + "*a," * 99 + "*a]\nc: &c [" + "*b," * 99 + "*b]\n",
         ["gateway.yaml: more than 100000 values once all aliases are followed"],
     ),
     "alias inside of itself": (
@@ -315,7 +313,8 @@ ROWS: dict[str, tuple[str, list[str]]] = {
         ["gateway.yaml:4: models[2].name: duplicate model name 'a', first on line 2"],
     ),
     "two defaults": (
-        "models:\n  - name: a\n    type: basic\n    isDefault: true\n  - name: b\n    type: basic\n    isDefault: true\n",
+        "models:\n  - name: a\n    type: basic\n    isDefault: true\n"
+        "  - name: b\n    type: basic\n    isDefault: true\n",
         ["gateway.yaml:7: models[1].isDefault: only one model may be the default; models[0] is (line 4)"],
     ),
     "neither type nor provider": (
