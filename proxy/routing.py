@@ -1,28 +1,38 @@
-"""From the model name that a client asks for to the entry that serves it. Imports the configuration's types."""
+"""From the model name that a client asks for to the entry that serves it. Imports nothing of the gateway."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import msgspec
-
-from proxy.config.settings import ModelEntry
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
-class _Pattern(msgspec.Struct, frozen=True):
+class Routable(Protocol):
+    """What an entry must say of itself to be looked up."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+
+Entry = TypeVar("Entry", bound=Routable)
+
+
+class _Pattern(NamedTuple, Generic[Entry]):
     prefix: str
     suffix: str
-    entry: ModelEntry
+    entry: Entry
 
 
-class ModelTable:
+class ModelTable(Generic[Entry]):
     """The models of a configuration, ready to be looked up. Immutable.
 
     An exact name costs one dict lookup, however many models there are; only a name that is not found so is held against
     the patterns.
     """
 
-    def __init__(self, entries: Sequence[ModelEntry]) -> None:
+    def __init__(self, entries: Sequence[Entry]) -> None:
         """`entries` in the file's order; names are unique, at most one is the default (`load_config` sees to it)."""
         self.entries = tuple(entries)
         self.default = next((entry for entry in self.entries if entry.is_default), None)
@@ -31,7 +41,7 @@ class ModelTable:
         # Stable: of patterns with as many literal characters, the one that stands first in the file is tried first.
         self._patterns = sorted(patterns, key=lambda pattern: -len(pattern.prefix) - len(pattern.suffix))
 
-    def resolve(self, name: str) -> tuple[ModelEntry, str | None] | None:
+    def resolve(self, name: str) -> tuple[Entry, str | None] | None:
         """The entry for `name`, and what the `*` of its pattern stood for (None if it is no pattern's match).
 
         Exact names win over patterns, patterns with more literal characters over those with fewer, the file's order
@@ -49,6 +59,6 @@ class ModelTable:
         return None if self.default is None else (self.default, None)
 
 
-def _pattern(entry: ModelEntry) -> _Pattern:
+def _pattern(entry: Entry) -> _Pattern[Entry]:
     prefix, _, suffix = entry.name.partition("*")
     return _Pattern(prefix, suffix, entry)
