@@ -67,8 +67,9 @@ def _split_headers(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def _packed(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Chunks of 3, 17 and 64 bytes, in writes of 101: a write holds several chunks and ends inside one of them."""
+    """Chunks of 3, 17 and 64 bytes, in writes of 97: a write holds several chunks and ends inside one of them."""
     sizes = (3, 17, 64)
+    write = 97  # the three chunks are 101 bytes with their framing, so the border wanders through them
     turn = 0
     waiting = b""
     for piece in pieces:
@@ -80,9 +81,9 @@ def _packed(pieces: Iterable[Piece]) -> Iterator[Piece]:
             wire += _chunk(piece.data[position : position + size])
             position += size
         delay = piece.delay
-        while len(wire) > 101:
-            yield Piece(bytes(wire[:101]), delay)
-            del wire[:101]
+        while len(wire) > write:
+            yield Piece(bytes(wire[:write]), delay)
+            del wire[:write]
             delay = 0.0
         waiting = bytes(wire)
         if delay and waiting:

@@ -10,12 +10,12 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 import trio
 
 from conformance.replay.answer import Answer
+from conformance.replay.background import Background
 from conformance.replay.connection import Connection
 from conformance.replay.exchange import Exchange, ReceivedRequest
 from conformance.replay.play import Play
@@ -69,8 +69,7 @@ class ReplayServer:
         self._accept_delay = accept_delay
         self._limit = trio.CapacityLimiter(max_connections)
         self._arrival = trio.Event()
-        self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
-        self._nursery: trio.Nursery | None = None
+        self._background = Background(self.run)
         self.exchanges: deque[Exchange] = deque(maxlen=keep)
         """The last `keep` exchanges, in order of their requests."""
         self.received = 0
@@ -144,19 +143,10 @@ class ReplayServer:
         return exchange
 
     async def __aenter__(self) -> ReplayServer:
-        self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
-        await self._nursery.start(self.run)
+        await self._background.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        assert self._manager is not None
-        assert self._nursery is not None
-        self._nursery.cancel_scope.cancel()
-        if isinstance(error, Exception):
-            # An ordinary exception of the body goes on as it is, not wrapped in a group by our nursery.
-            await self._manager.__aexit__(None, None, None)
-            return None
-        return await self._manager.__aexit__(kind, error, traceback)
+        return await self._background.__aexit__(kind, error, traceback)

@@ -18,11 +18,8 @@ from providers.http.retry import parse_retry_after
 from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
 from providers.replay.events import split_events
-from providers.replay.recording import KINDS, Kind, Recording, RecordingError, load_recording
+from providers.replay.recording import BUNDLED, KINDS, Kind, Recording, RecordingError, load_recording
 from providers.wire.base import StreamDecoder, Wire
-
-BUNDLED = Path(__file__).parent / "bundled"
-"""The recordings that come with the package."""
 
 DEFAULT_PACE = 20
 """Milliseconds between two events."""

@@ -15,6 +15,9 @@ import msgspec
 Kind = Literal["stream", "json", "error"]
 KINDS: tuple[Kind, ...] = ("stream", "json", "error")
 
+BUNDLED = Path(__file__).parent / "bundled"
+"""The set that comes with the package. Its README lists it."""
+
 JSON = Any
 """Any JSON value: a request's body is whatever its API says."""
 
