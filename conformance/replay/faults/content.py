@@ -34,7 +34,8 @@ _UNKNOWN_EVENTS = {
 _UNKNOWN_EVENT = b'event: triway.surprise\ndata: {"object":"triway.surprise","news":["x",1,null]}\n\n'
 
 _UNKNOWN_FIELD = b'"x_triway_unknown":{"nested":[1,null,"\\u00e9"]},'
-_OBJECT_START = re.compile(rb"(^|data: ?)(\s*\{)(?=\s*\")", re.MULTILINE)
+_EVENT_OBJECT = re.compile(rb"^(data: ?\{)(?=\s*\")", re.MULTILINE)
+_WHOLE_OBJECT = re.compile(rb"\A(\s*\{)(?=\s*\")")
 
 _HTML = (
     b"<!doctype html>\n<html><head><title>Attention required</title></head><body><h1>Checking ...</h1></body></html>\n"
@@ -147,7 +148,8 @@ class UnknownFields(Fault):
         return "an unknown field in every event"
 
     def edit(self, answer: Answer) -> Answer:
-        return _with_body(answer, _OBJECT_START.sub(rb"\1\2" + _UNKNOWN_FIELD.replace(b"\\", b"\\\\"), answer.body))
+        start = _EVENT_OBJECT if answer.is_event_stream else _WHOLE_OBJECT
+        return _with_body(answer, start.sub(lambda match: match[1] + _UNKNOWN_FIELD, answer.body))
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS if answer.status < 400 else Expectation(outcome="error", status=answer.status)
