@@ -30,13 +30,12 @@ import trio
 
 from providers.errors import ProviderConnectionError, ProviderTimeoutError
 from providers.transport.address import choose_proxy, parse_base_url
-from providers.transport.base import Headers
+from providers.transport.base import Headers, UpstreamResponse
 from providers.transport.connection import RECEIVE_BYTES, Connection
-from providers.transport.decoding import make_decoder
 from providers.transport.dial import Dialer
 from providers.transport.failures import OperationTimeoutError, PoolClosedError, SendError, SlotTimeoutError
 from providers.transport.request_head import HeadWriter
-from providers.transport.response import DecodedResponse, PoolResponse
+from providers.transport.response import PoolResponse, decoded
 from providers.transport.response_parser import MAX_HEAD_BYTES
 from providers.transport.tls import client_context
 
@@ -75,7 +74,7 @@ class ConnectionPool:
     under way, `max_idle` the connections kept, `keepalive_expiry` (s) how long they are. `proxy` is an HTTP proxy's
     URL; without it and with `trust_env`, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY decide. `ca_bundle` or
     `ssl_context` replace the trusted certificates (see `client_context`); a context given here is used as it is.
-    `max_head_bytes` bounds the head of a response. With `decode` false, compressed bodies are left as they come.
+    `max_head_bytes` bounds the head of a response.
 
     Does nothing until the first request. Belongs to the trio run, and thread, that makes that request.
     Raises ValueError for a URL that cannot be used, and OSError for certificates that cannot be read.
@@ -94,7 +93,6 @@ class ConnectionPool:
         ca_bundle: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         max_head_bytes: int = MAX_HEAD_BYTES,
-        decode: bool = True,
     ) -> None:
         if max_connections < 1:
             raise ValueError("max_connections: expected at least 1")
@@ -110,7 +108,6 @@ class ConnectionPool:
         self._max_idle = max_idle
         self._keepalive_expiry = keepalive_expiry
         self._max_head_bytes = max_head_bytes
-        self._decode = decode
         self._view = memoryview(bytearray(RECEIVE_BYTES))
         self._free_slots = max_connections
         self._waiting: dict[_Waiter, None] = {}
@@ -136,13 +133,14 @@ class ConnectionPool:
         """Requests that wait for a slot."""
         return len(self._waiting)
 
-    async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> PoolResponse:
+    async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> UpstreamResponse:
         """Send a request and wait for the head of the response; see `Upstream.request`.
 
         Also raises `InvalidRequestError` (a ValueError) before anything is sent, if a header or the target cannot be
         written as HTTP, and `BadResponseError` for an answer that is not HTTP or whose head is too large.
         """
-        return await self.exchange(method, target, headers, body)
+        response = await self.exchange(method, target, headers, body)
+        return response if not response.content_encoding else decoded(response, response.content_encoding)
 
     async def exchange(
         self,
@@ -156,6 +154,7 @@ class ConnectionPool:
     ) -> PoolResponse:
         """`request` with more say: a body in pieces (of `length` bytes together, or chunked), a deadline for each step.
 
+        A compressed response is left compressed.
         With `timeouts`, also raises `OperationTimeoutError`, and the pool's `connect_timeout` does not apply.
         """
         if isinstance(body, bytes):
@@ -174,7 +173,7 @@ class ConnectionPool:
                 connection.start(head_only=method == b"HEAD")
                 try:
                     await self._converse(connection, head, body, length, timeouts)
-                    response = self._respond(connection)
+                    response = PoolResponse(connection, self._give_back)
                 except ProviderConnectionError as error:
                     if fresh or not _may_repeat(connection, error, method, body):
                         raise
@@ -194,6 +193,11 @@ class ConnectionPool:
             self._discard(self._idle.popleft())
 
     async def aclose(self) -> None:
+        """`close`, as `Upstream` has it."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
         """Close everything at once. Requests under way, and those that wait, get `PoolClosedError`."""
         self._closed = True
         self._idle.clear()
@@ -204,7 +208,6 @@ class ConnectionPool:
         for waiter in self._waiting:
             waiter.woken.set()
         self._waiting.clear()
-        await trio.lowlevel.checkpoint()
 
     # One exchange.
 
@@ -251,14 +254,6 @@ class ConnectionPool:
             await connection.read_head()
         if not connection.parser.head_done:
             raise error
-
-    def _respond(self, connection: Connection) -> PoolResponse:
-        coding = connection.parser.content_encoding
-        if coding and self._decode:
-            decoder = make_decoder(coding)
-            if decoder is not None:
-                return DecodedResponse(connection, self._give_back, decoder)
-        return PoolResponse(connection, self._give_back)
 
     # Slots.
 

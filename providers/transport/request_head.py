@@ -98,17 +98,21 @@ class HeadWriter:
             raise InvalidRequestError("a header's value holds a line end or a NUL")
         return head
 
-    def _request_line(self, method: bytes, target: bytes) -> bytes:
-        if not _TOKEN.fullmatch(method):
-            raise InvalidRequestError("the method is not an HTTP token")
+    def path_of(self, target: bytes) -> bytes:
+        """The path, and query, that a target stands for below the base URL. Raises `InvalidRequestError`."""
         if not _TARGET.fullmatch(target):
             raise InvalidRequestError("the target must begin with '/' or '?' and hold visible ASCII only")
         path, has_query, query = target.partition(b"?")
-        path = self._prefix + (self._path + path or b"/")
+        path = self._path + path or b"/"
         queries = [part for part in (self._query, query) if part]
         if queries or has_query:
             path += b"?" + b"&".join(queries)
-        line = method + b" " + path + b" HTTP/1.1\r\n"
+        return path
+
+    def _request_line(self, method: bytes, target: bytes) -> bytes:
+        if not _TOKEN.fullmatch(method):
+            raise InvalidRequestError("the method is not an HTTP token")
+        line = method + b" " + self._prefix + self.path_of(target) + b" HTTP/1.1\r\n"
         if len(self._lines) >= _MAX_REMEMBERED:
             self._lines.clear()
         self._lines[method, target] = line

@@ -19,6 +19,17 @@ def client_context(ca_bundle: str | None = None, *, trust_env: bool = True) -> s
 
     Raises OSError (FileNotFoundError, ssl.SSLError) if the certificates cannot be read.
     """
+    return _shared_context(*_trusted(ca_bundle, trust_env=trust_env))
+
+
+def own_client_context(ca_bundle: str | None = None, *, trust_env: bool = True) -> ssl.SSLContext:
+    """Like `client_context`, but new and without ALPN: for a library that changes the context it is given."""
+    file, directory = _trusted(ca_bundle, trust_env=trust_env)
+    return ssl.create_default_context(cafile=file, capath=directory)
+
+
+def _trusted(ca_bundle: str | None, *, trust_env: bool) -> tuple[str | None, str | None]:
+    """The file and the directory of trusted certificates."""
     file = directory = None
     if ca_bundle is not None:
         file, directory = (None, ca_bundle) if Path(ca_bundle).is_dir() else (ca_bundle, None)
@@ -26,11 +37,11 @@ def client_context(ca_bundle: str | None = None, *, trust_env: bool = True) -> s
         file, directory = os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None
     if file is None and directory is None:
         file = certifi.where()
-    return _context(file, directory)
+    return file, directory
 
 
 @functools.lru_cache(maxsize=32)
-def _context(file: str | None, directory: str | None) -> ssl.SSLContext:
+def _shared_context(file: str | None, directory: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=file, capath=directory)
     context.set_alpn_protocols(["http/1.1"])
     return context
