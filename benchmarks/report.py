@@ -197,7 +197,7 @@ def _harness(found: list[Table]) -> list[str]:
     for table in found:
         rows = {row.subject: row for row in table.rows}
         direct = rows.pop("direct", None)
-        if direct is None or not table.workload.more_is_better or not rows:
+        if direct is None or table.workload.group not in ("nonstream", "burst", "cross", "sweep") or not rows:
             continue
         fastest = max(rows.values(), key=lambda r: r.value)
         lines.append(

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.processes import free_port
+
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin") or ""
 
 _LITELLM_KEY = f"sk-{secrets.token_hex(32)}"
@@ -128,7 +130,7 @@ def _vllm_router(place: Place) -> list[str]:
     return [
         *(str(place.venvs / "vllm-router/bin/vllm-router"), "--host", "127.0.0.1", "--port", str(place.port)),
         *("--worker-urls", f"http://127.0.0.1:{place.upstream}", "--policy", "round_robin", "--disable-retries"),
-        *("--prometheus-port", str(place.port + 1), "--log-level", "error", "--max-concurrent-requests", "20000"),
+        *("--prometheus-port", str(free_port()), "--log-level", "error", "--max-concurrent-requests", "20000"),
     ]
 
 
@@ -232,7 +234,7 @@ SUBJECTS = {
         ),
         Subject(
             name="portkey",
-            about="a gateway in TypeScript (its streams need Node 20 or later)",
+            about="a gateway in TypeScript",
             command=_portkey,
             missing=_in_venvs(
                 "portkey/node_modules/@portkey-ai/gateway/build/start-server.js",
