@@ -172,13 +172,16 @@ class Connection:
         return plan.end
 
     async def _write(self, data: bytes, exchange: Exchange) -> bool:
-        """Write and let others run, so that the peer can read this piece before the next. False: the peer is gone.
+        """Let others run, so that the peer can read the last piece before this one, and write. False: the peer is gone.
 
-        After `FINE_WRITES` writes others run only after every eighth: the segments are still one for each write, but
+        After `FINE_WRITES` writes others run only before every eighth: the segments are still one for each write, but
         a peer in the same thread then reads some of them together, and a long body takes no minutes.
         """
-        stream = self._stream
-        assert stream is not None
+        assert self._stream is not None
+        self._writes += 1
+        if self._writes <= FINE_WRITES or self._writes % COARSE_STEP == 0:
+            # Before the write, not after it: between the last byte and `completed` the peer must not get a turn.
+            await trio.lowlevel.checkpoint()
         try:
             if self._context is None:
                 # Straight to the kernel: a body written byte by byte is as many writes, and `send_all` costs thrice.
@@ -189,12 +192,9 @@ class Connection:
                 exchange.bytes_written += sent
                 data = data[sent:]
             if data:
-                await stream.send_all(data)
+                await self._stream.send_all(data)
                 exchange.bytes_written += len(data)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             exchange.peer_closed.set()
             return False
-        self._writes += 1
-        if self._writes <= FINE_WRITES or self._writes % COARSE_STEP == 0:
-            await trio.lowlevel.checkpoint()
         return True
