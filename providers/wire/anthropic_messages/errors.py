@@ -96,7 +96,11 @@ def decode_error(status: int, body: bytes) -> ProviderError:
         return _provider_error(status, ErrorBody(), None)
     error = _read_error(fields)
     ours = bytes(fields.get("type", Raw())) == b'"error"' and error.type is not None
-    return _provider_error(status, error, RawBody(API, body) if ours else None)
+    if ours:
+        return _provider_error(status, error, RawBody(API, body))
+    if error.message is not None:
+        error.message = error.message[:_MAX_FOREIGN_MESSAGE]
+    return _provider_error(status, error, None)
 
 
 def _relayed(error: GatewayError) -> bytes | None:
@@ -121,7 +125,7 @@ def _read_error(fields: dict[str, Raw]) -> ErrorBody:
         try:
             value: object = msgspec.json.decode(fields[name])
             if isinstance(value, str):
-                return ErrorBody(message=value[:_MAX_FOREIGN_MESSAGE])
+                return ErrorBody(message=value)
             if isinstance(value, dict):
                 return ERROR_BODY.decode(fields[name])
         except UNREADABLE:

@@ -33,7 +33,7 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     thinking, effort = encode_thinking(request, model)
     fields: Fields = {
         "model": model,
-        "max_tokens": max_tokens_for(request, thinking),
+        "max_tokens": max_tokens_for(request, thinking, effort),
         "messages": messages,
     }
     if system:

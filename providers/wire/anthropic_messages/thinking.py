@@ -81,14 +81,26 @@ def _effort_of_budget(budget: int | None) -> str | None:
     return "max"
 
 
-def max_tokens_for(request: LLMRequest, thinking: dict[str, object] | None) -> int:
+def max_tokens_for(request: LLMRequest, thinking: dict[str, object] | None, effort: str | None) -> int:
     """`max_tokens`, which counts the thinking too and must exceed its budget.
 
-    A limit that leaves no room for an answer is raised by the budget, so that the client's number holds for the answer.
-    An Anthropic client's own numbers are never changed.
+    A client that gave no limit gets the default on top of the thinking. One whose limit leaves no room for an answer
+    gets it raised by the budget, so that its number holds for the answer. An Anthropic client's numbers stay.
     """
-    limit = DEFAULT_MAX_TOKENS if request.max_tokens is None else request.max_tokens
-    budget = (thinking or {}).get("budget_tokens")
-    if isinstance(budget, int) and limit <= budget and request.metadata.api != API:
+    limit = request.max_tokens
+    if request.metadata.api == API:
+        return DEFAULT_MAX_TOKENS if limit is None else limit
+    budget = _budget(thinking, effort)
+    if limit is None:
+        return DEFAULT_MAX_TOKENS + budget
+    if thinking is not None and "budget_tokens" in thinking and limit <= budget:
         return limit + budget
     return limit
+
+
+def _budget(thinking: dict[str, object] | None, effort: str | None) -> int:
+    """How many tokens the thinking may take: as said, or about as many as the effort takes."""
+    if thinking is None or thinking["type"] == "disabled":
+        return 0
+    budget = thinking.get("budget_tokens")
+    return budget if isinstance(budget, int) else BUDGET_BY_EFFORT[effort or "medium"]
