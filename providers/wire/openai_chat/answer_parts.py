@@ -13,6 +13,9 @@ from providers.wire.openai_chat.api import API
 
 ENCODER = msgspec.json.Encoder()
 
+_SERVICE_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+"""OpenAI's words. Typed SDKs know no others, so another provider's (`standard`, `on_demand`) are left out."""
+
 
 def make_call_id() -> str:
     """An id for a tool call whose provider gave none: the client needs one to send the result back."""
@@ -27,9 +30,9 @@ def answer_head(response: LLMResponse, request: LLMRequest, object_: str) -> dic
         "created": response.created or int(time.time()),
         "model": response.model or request.model,
     }
-    if response.system_fingerprint is not None:
+    if response.system_fingerprint:
         head["system_fingerprint"] = response.system_fingerprint
-    if response.service_tier is not None:
+    if response.service_tier in _SERVICE_TIERS:
         head["service_tier"] = response.service_tier
     return head
 
