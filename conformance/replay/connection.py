@@ -112,8 +112,7 @@ class Connection:
         send, receive = trio.open_memory_channel[ReceivedRequest](MAX_PIPELINED)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, send, nursery.cancel_scope)
-            await self._answer(receive)
-            nursery.cancel_scope.cancel()
+            await self._answer(receive)  # closes the socket at its end, which ends the reader
 
     def close(self, *, reset: bool = False) -> None:
         if self._closed:

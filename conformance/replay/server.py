@@ -33,8 +33,8 @@ EXHAUSTED = Answer(
 
 def play_in_order(plays: Iterable[Play]) -> Script:
     """The plays, one for each request; after the last one `EXHAUSTED`."""
-    left = deque(plays)
-    return lambda request: left.popleft() if left else Play(EXHAUSTED)
+    left = iter(plays)
+    return lambda request: next(left, Play(EXHAUSTED))
 
 
 class ReplayServer:
@@ -116,7 +116,10 @@ class ReplayServer:
                 task_status.started(self.url)
                 while True:
                     await trio.lowlevel.wait_readable(listener)
-                    sock, _ = listener.accept()
+                    try:
+                        sock, _ = listener.accept()
+                    except (BlockingIOError, ConnectionAbortedError):
+                        continue  # the client was gone before its turn came
                     sock.setblocking(False)
                     # More clients than this wait in the kernel's queue.
                     await self._limit.acquire_on_behalf_of(sock)

@@ -178,6 +178,7 @@ async def test_a_slow_drip_arrives_piece_by_piece() -> None:
 async def test_gzip_can_be_read_event_by_event() -> None:
     async with ReplayServer(Play(TEXT, DELIVERIES["gzip"])) as server:
         response = await fetch(server.address)
+    assert response.complete
     assert response.headers["content-encoding"] == "gzip"
     assert response.body == TEXT.response.body
     assert len(response.reads) > len(Answer.of(TEXT).blocks) / 2

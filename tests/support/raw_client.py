@@ -73,7 +73,9 @@ async def read_response(stream: trio.SocketStream, *, patience: float = 5.0) -> 
             break
     response.body = b"".join(body)
     if response.headers.get("content-encoding") == "gzip":
-        response.body = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(response.body)
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        response.body = decompressor.decompress(response.body)
+        response.complete = response.complete and decompressor.eof
     return response
 
 
