@@ -28,7 +28,7 @@ def decode_response(body: bytes) -> LLMResponse:
     """
     try:
         message = WIRE_MESSAGE.decode(body)
-        if message.type == "error" or (message.content is None and bytes(message.error)):
+        if message.content is None and bytes(message.error):
             raise decode_error(200, body)
         if message.content is None:
             raise BadResponseError("the provider's answer is JSON, but not a message")

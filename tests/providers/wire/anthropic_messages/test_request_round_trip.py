@@ -164,10 +164,12 @@ def test_a_plugins_change_goes_out() -> None:
     request = changed(WIRE.decode_request(json.dumps(RICH).encode()))
     request.messages[1].content[0] = TextPart(text="[redacted]")
     request.tools[1].description = "new"
+    request.metadata.user_id = "someone else"
     body = encoded(request, "other")
     assert body["model"] == "other"
     assert body["messages"][0]["content"][0] == {"type": "text", "text": "[redacted]"}
     assert body["tools"][1] == {**RICH["tools"][1], "description": "new"}
+    assert body["metadata"] == {"user_id": "someone else", "other": 1}
 
 
 def test_tool_input_goes_back_verbatim() -> None:
