@@ -1,0 +1,79 @@
+"""Hypercorn's configuration, made from ours. Picklable: it is what a spawned worker gets."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+
+from hypercorn.config import Config, Sockets
+
+from proxy.server.connections import Connections
+from proxy.server.errors import StartupError
+from proxy.server.settings import ServerSettings
+
+
+class ServerConfig(Config):
+    """Hypercorn's `Config` that carries our settings to the places where Hypercorn hands it on."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.connections = Connections()
+        self.bind = list(settings.bind)
+        self.insecure_bind = list(settings.insecure_bind)
+        self.certfile = settings.certfile
+        self.keyfile = settings.keyfile
+        self.ca_certs = settings.ca_certs
+        self.verify_mode = ssl.CERT_REQUIRED if settings.ca_certs is not None else None
+        self.alpn_protocols = ["h2", "http/1.1"] if settings.http2 else ["http/1.1"]
+        self.backlog = settings.backlog
+        self.workers = settings.workers
+        self.worker_class = "trio"
+        self.keep_alive_timeout = settings.keep_alive_timeout
+        self.keep_alive_max_requests = settings.keep_alive_max_requests
+        self.h11_max_incomplete_size = settings.max_head_bytes
+        self.h2_max_header_list_size = settings.max_head_bytes
+        self.startup_timeout = settings.startup_timeout
+        self.shutdown_timeout = settings.shutdown_timeout
+        self.include_server_header = False
+        # Ours ends before: this is for what it might have missed.
+        self.graceful_timeout = settings.graceful_timeout + settings.end_timeout + 5
+        self.errorlog = logging.getLogger("hypercorn.error")  # as the process has set up its logging, not on its own
+
+    def listen(self) -> Sockets:
+        """Bind and listen on every address. Raises `StartupError` when an address or a certificate does not work."""
+        self.check_certificate()
+        sockets = self.create_sockets()
+        for sock in (*sockets.secure_sockets, *sockets.insecure_sockets):
+            sock.listen(self.backlog)
+        return sockets
+
+    def check_certificate(self) -> None:
+        """Raise `StartupError` if the certificate's files cannot be loaded."""
+        try:
+            self.create_ssl_context()
+        except OSError as error:  # ssl.SSLError is one
+            raise StartupError(f"the certificate cannot be loaded: {error}") from error
+
+    def _create_sockets(self, binds: list[str], type_: int = socket.SOCK_STREAM) -> list[socket.socket]:
+        # For several workers Hypercorn sets SO_REUSEPORT. They inherit the same sockets anyway; all that the option
+        # does is let a second gateway bind the port in use and take half the requests.
+        workers, self.workers = self.workers, 1
+        sockets: list[socket.socket] = []
+        try:
+            for bind in binds:
+                sockets += self._bind_one(bind, type_)
+            return sockets
+        except StartupError:
+            for sock in sockets:
+                sock.close()
+            raise
+        finally:
+            self.workers = workers
+
+    def _bind_one(self, bind: str, type_: int) -> list[socket.socket]:
+        try:
+            return super()._create_sockets([bind], type_)
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise StartupError(f"cannot listen on {bind}: {reason}") from error

@@ -1,0 +1,247 @@
+"""Connections that Hypercorn's own protocol code serves: HTTP/2 and WebSockets.
+
+Its protocols are used as they are. What is changed is what makes them unsafe to stand in front of paying clients:
+
+* writes have a deadline, the one to the socket and the one that HTTP/2's flow control holds up (Hypercorn 0.18 shields
+  `send_all` for ever, and waits for a window for ever);
+* closing is bounded;
+* a body that goes on after its stream is answered is dropped (Hypercorn 0.18 raises `KeyError`, which ends the worker);
+* HTTP requests get a `Disconnect` in their scope, as on HTTP/1.1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+import h2.errors
+import h2.events
+import h2.exceptions
+import trio
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.typing import AppWrapper, ConnectionState, WorkerContext
+
+from proxy.server.app import DISCONNECT, ClientDisconnectedError, Disconnect, Message, Scope, Send
+from proxy.server.config import ServerConfig
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds for a connection's goodbye (GOAWAY, close_notify)."""
+PIECE = 32 * 1024
+"""Bytes of an HTTP/2 body that share one deadline: as much as Hypercorn buffers for a stream."""
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Address = tuple[str, int] | None
+
+
+class HypercornConnection(TCPServer):
+    """Hypercorn's connection, on a stream whose handshake is done and of which some bytes may have been read."""
+
+    def __init__(
+        self, app: AppWrapper, config: ServerConfig, context: WorkerContext, state: dict[str, Any], stream: Stream
+    ) -> None:
+        super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
+        self._settings = config.settings
+        self._scope = trio.CancelScope()
+        self._closed = False
+        self._signals: dict[int, Disconnect] = {}
+        """The running HTTP/2 requests, by stream."""
+
+    async def serve(self, data: bytes, *, http2: bool, tls: bool, client: Address, server: Address) -> None:
+        """Serve until the connection is over, `data` being what was read already. Raises nothing but cancellation."""
+        try:
+            with self._scope:
+                async with TaskGroup() as group:
+                    self._task_group = group
+                    arguments: tuple[Any, ...] = (
+                        _Guarded(self),
+                        self.config,
+                        self.context,
+                        group,
+                        ConnectionState(self.state),
+                        tls,
+                        client,
+                        server,
+                        self.protocol_send,
+                    )
+                    protocol = _HTTP2(self._stream_closed, *arguments) if http2 else H11Protocol(*arguments)
+                    self.protocol = cast(ProtocolWrapper, protocol)  # of which `initiate` and `handle` are used
+                    await self.protocol.initiate()
+                    await self.idle_task.restart(group, self._idle_timeout)
+                    if data:
+                        await self.protocol.handle(RawData(data))
+                    await self._read_data()
+        except OSError:
+            pass
+        finally:
+            await self._close()
+
+    # -- control from outside -----------------------------------------------------------------------------------------
+
+    def close_when_idle(self) -> None:
+        """Nothing to do: the protocol sees the worker's `terminated` event itself."""
+
+    def abort(self) -> None:
+        """See `Connection`."""
+        self._drop()
+        self._scope.cancel()
+
+    def _drop(self) -> None:
+        """Close the socket at once: whoever waits for it wakes up."""
+        stream = self.stream.transport_stream if isinstance(self.stream, trio.SSLStream) else self.stream
+        stream.socket.close()
+        self._closed = True
+
+    # -- what Hypercorn calls -----------------------------------------------------------------------------------------
+
+    async def protocol_send(self, event: Event) -> None:
+        """Write, close, or note whether the connection is idle. A write is shielded, but not for longer than the
+        write timeout: a request that is cancelled must not leave half a frame of the others' connection behind."""
+        if isinstance(event, RawData):
+            if not await self._write(event.data):
+                await self.protocol.handle(Closed())
+        elif isinstance(event, Closed):
+            await self._close()
+            await self.protocol.handle(Closed())
+        elif isinstance(event, Updated):
+            if event.idle:
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+            else:
+                await self.idle_task.stop()
+
+    async def _write(self, data: bytes) -> bool:
+        async with self.send_lock:
+            if self._closed:
+                return False
+            deadline = trio.current_time() + self._settings.write_timeout
+            with trio.CancelScope(deadline=deadline, shield=True) as patience:
+                try:
+                    await self.stream.send_all(data)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return False
+            if patience.cancelled_caught:
+                for signal in list(self._signals.values()):
+                    signal.fire("write_timeout")
+                self._drop()
+                return False
+            return True
+
+    async def _read_data(self) -> None:
+        while True:
+            try:
+                data = await self.stream.receive_some(MAX_RECV)
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            if not data:
+                break
+            await self.protocol.handle(RawData(bytes(data)))
+        await self.protocol.handle(Closed())
+
+    async def _close(self) -> None:
+        self._drop()
+
+    async def _initiate_server_close(self) -> None:
+        with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT, shield=True):
+            await self.protocol.handle(Closed())
+        self._drop()
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _stream_closed(self, stream_id: int, unfinished: bool) -> None:
+        signal = self._signals.pop(stream_id, None)
+        if signal is not None and unfinished:
+            signal.fire("disconnect")
+
+    async def reset_stream(self, stream_id: int) -> None:
+        """Give up a stream whose client opens no window. The others of the connection go on."""
+        protocol: Any = self.protocol
+        try:
+            protocol.connection.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
+        except h2.exceptions.ProtocolError:
+            return  # gone already
+        await protocol.stream_send(StreamClosed(stream_id=stream_id))
+        await protocol._window_updated(stream_id)
+        await protocol._flush()
+
+
+class _HTTP2(H2Protocol):
+    def __init__(self, closed: Callable[[int, bool], None], *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._closed_hook = closed
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                # Of a closed stream h2 gives the connection's window back before it complains.
+                with suppress(h2.exceptions.ProtocolError):
+                    self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                await self._flush()
+            else:
+                await super()._handle_events([event])
+
+    async def _close_stream(self, stream_id: int) -> None:
+        stream = self.streams.get(stream_id)
+        if isinstance(stream, HTTPStream):
+            self._closed_hook(stream_id, stream.state is not ASGIHTTPState.CLOSED)
+        await super()._close_stream(stream_id)
+
+
+class _Guarded:
+    """The app as Hypercorn calls it, its HTTP/2 sends under a deadline."""
+
+    def __init__(self, connection: HypercornConnection) -> None:
+        self._connection = connection
+
+    async def __call__(
+        self, scope: Scope, receive: Any, send: Any, sync_spawn: Callable[..., Any], call_soon: Callable[..., Any]
+    ) -> None:
+        connection = self._connection
+        app = connection.app
+        if scope["type"] != "http":
+            await app(scope, receive, send, sync_spawn, call_soon)  # type: ignore[arg-type]
+            return
+        stream: HTTPStream = send.__self__
+        signal = Disconnect()
+        connection._signals[stream.stream_id] = signal
+        scope["extensions"][DISCONNECT] = signal
+        with suppress(ClientDisconnectedError):  # as on HTTP/1.1: no fault of the app
+            await app(
+                scope,  # type: ignore[arg-type]
+                receive,
+                partial(self._send, send, stream.stream_id, signal),
+                sync_spawn,
+                call_soon,
+            )
+
+    async def _send(self, send: Send, stream_id: int, signal: Disconnect, message: Message) -> None:
+        if signal.reason is not None:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            raise ClientDisconnectedError(signal.reason)
+        body = message.get("body", b"") if message["type"] == "http.response.body" else b""
+        for at in range(0, len(body) - PIECE, PIECE):
+            await self._send_piece(
+                send, stream_id, signal, {"type": message["type"], "body": body[at : at + PIECE], "more_body": True}
+            )
+        if len(body) > PIECE:
+            message = {**message, "body": body[math.ceil(len(body) / PIECE - 1) * PIECE :]}
+        await self._send_piece(send, stream_id, signal, message)
+
+    async def _send_piece(self, send: Send, stream_id: int, signal: Disconnect, message: Message) -> None:
+        with trio.move_on_after(self._connection._settings.write_timeout) as patience:
+            await send(message)
+        if not patience.cancelled_caught:
+            return
+        signal.fire("write_timeout")
+        with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT, shield=True):
+            await self._connection.reset_stream(stream_id)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise ClientDisconnectedError("write_timeout")
