@@ -38,7 +38,7 @@ types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
 unit: $(STAMP) ## pytest
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto
 
 bench: $(STAMP) ## Benchmarks against the yardsticks (see docs/performance.md)
 	$(BIN)/python -m benchmarks

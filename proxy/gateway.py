@@ -1,4 +1,4 @@
-"""`Gateway`: the ASGI application. The LLM routes go straight to an `Exchange`; everything else goes to the Quart-trio app.
+"""`Gateway`: the ASGI application. LLM routes go straight to an `Exchange`, everything else to the Quart-trio app.
 
 It also is what the server talks to at shutdown: `start_draining` and `end_streams`.
 """

@@ -38,7 +38,7 @@ from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
 from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
-from providers.transport import ConnectionPool, HTTPXUpstream
+from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
 from providers.wire.base import StreamDecoder
 from providers.wire.sse import SSEvent
@@ -150,6 +150,8 @@ class HTTPProvider(Provider):
         self._header_names = frozenset(headers)
         connect = settings.connect_timeout / 1000
         if settings.http2:
+            from providers.transport.httpx_upstream import HTTPXUpstream  # httpx is large: only who wants it pays
+
             self.upstream = HTTPXUpstream(
                 settings.base_url,
                 connect_timeout=connect,

@@ -48,6 +48,17 @@ class SSEvent(msgspec.Struct, gc=False):
     """The `retry` field in ms."""
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether `data` is valid UTF-8. JSON decoders skip over the strings that nobody asked for; this does not."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class SSEDecoder:
     """Feed it bytes as they arrive; it returns the events that are complete.
 
@@ -130,6 +141,13 @@ class SSEDecoder:
                 return events
             if raw.startswith(b"data: ") and raw.find(b"\n", 6) == end - start - 2:
                 events.append(SSEvent(raw[6:-2], raw))
+                self._started = True
+            elif (
+                raw.startswith(b"event: ")
+                and raw.startswith(b"data: ", line := raw.find(b"\n") + 1)
+                and raw.find(b"\n", line) == end - start - 2
+            ):
+                events.append(SSEvent(raw[line + 6 : -2], raw, raw[7 : line - 1].decode(errors="replace")))
                 self._started = True
             else:
                 events.append(self._parse(raw))

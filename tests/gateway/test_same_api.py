@@ -1,0 +1,57 @@
+"""Same API on both sides: what the official SDK reads through the gateway is what it reads from the provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.replay import DELIVERIES, Play
+from providers.replay.recording import Recording
+from tests.support.gateway import anthropic_client, gateway_to, openai_client
+from tests.support.reading import read_anthropic, read_anthropic_stream, read_openai, read_openai_stream
+from tests.support.recordings import recordings
+
+STREAM_DELIVERIES = ["whole", "event", "bytes-7", "bytes-1"]
+
+
+@pytest.mark.parametrize("recording", recordings("openai-chat", "stream"))
+async def test_openai_streams(recording: Recording) -> None:
+    plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
+    async with gateway_to("openai-chat", plays) as (upstream, gateway):
+        async with openai_client(upstream.url) as straight, gateway.openai() as through:
+            expected = await read_openai_stream(straight)
+            assert expected
+            for delivery in STREAM_DELIVERIES:
+                assert await read_openai_stream(through) == expected, delivery
+
+
+@pytest.mark.parametrize("recording", recordings("anthropic-messages", "stream"))
+async def test_anthropic_streams(recording: Recording) -> None:
+    plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
+    async with gateway_to("anthropic-messages", plays) as (upstream, gateway):
+        async with anthropic_client(upstream.url) as straight, gateway.anthropic() as through:
+            expected = await read_anthropic_stream(straight)
+            assert expected
+            for delivery in STREAM_DELIVERIES:
+                assert await read_anthropic_stream(through) == expected, delivery
+
+
+@pytest.mark.parametrize("recording", [*recordings("openai-chat", "json"), *recordings("openai-chat", "error")])
+async def test_openai_answers_and_errors(recording: Recording) -> None:
+    plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
+    async with gateway_to("openai-chat", plays) as (upstream, gateway):
+        async with openai_client(upstream.url) as straight, gateway.openai() as through:
+            expected = await read_openai(straight)
+            assert await read_openai(through) == expected
+            assert await read_openai(through) == expected
+
+
+@pytest.mark.parametrize(
+    "recording", [*recordings("anthropic-messages", "json"), *recordings("anthropic-messages", "error")]
+)
+async def test_anthropic_answers_and_errors(recording: Recording) -> None:
+    plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
+    async with gateway_to("anthropic-messages", plays) as (upstream, gateway):
+        async with anthropic_client(upstream.url) as straight, gateway.anthropic() as through:
+            expected = await read_anthropic(straight)
+            assert await read_anthropic(through) == expected
+            assert await read_anthropic(through) == expected

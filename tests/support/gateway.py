@@ -1,0 +1,119 @@
+"""A gateway on a free port of 127.0.0.1, inside the test's own trio run, and the official SDKs pointed at it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import openai
+import trio
+
+from conformance.replay import Play, ReplayServer, Script
+from proxy.app import make_app
+from proxy.config import load_config
+from proxy.gateway import Gateway
+from proxy.observe.logs import configure_logging
+from proxy.server import ServerSettings, serve_in_task
+
+_SSL = ssl.create_default_context()
+"""Made once: each SDK client would read all of the system's certificates again."""
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+class Running:
+    """A gateway that is up."""
+
+    def __init__(self, url: str, gateway: Gateway, shutdown: trio.Event) -> None:
+        self.url = url
+        self.gateway = gateway
+        self.shutdown = shutdown
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def openai(self, **options: Any) -> openai.AsyncOpenAI:
+        return openai_client(self.url, **options)
+
+    def anthropic(self, **options: Any) -> anthropic.AsyncAnthropic:
+        return anthropic_client(self.url, **options)
+
+
+def openai_client(url: str, **options: Any) -> openai.AsyncOpenAI:
+    options.setdefault("http_client", openai.DefaultAsyncHttpxClient(verify=_SSL))
+    return openai.AsyncOpenAI(**{"api_key": "sk-client", "base_url": f"{url}/v1", "max_retries": 0, **options})
+
+
+def anthropic_client(url: str, **options: Any) -> anthropic.AsyncAnthropic:
+    options.setdefault("http_client", anthropic.DefaultAsyncHttpxClient(verify=_SSL))
+    return anthropic.AsyncAnthropic(**{"api_key": "sk-client", "base_url": url, "max_retries": 0, **options})
+
+
+def model(api: str, upstream: str, *, name: str = "m", **more: Any) -> dict[str, Any]:
+    """A model entry whose provider of `api` (`openai-chat`, `anthropic-messages`) is at `upstream`.
+
+    Further keys go to the entry (`onDisconnect` ...) or, as `config={...}`, to the provider.
+    """
+    config = {"apiKey": "sk-upstream", "retryAttempts": 0, **more.pop("config", {})}
+    if api == "openai-chat":
+        config = {"baseUrl": f"{upstream}/v1", **config}
+        return {"name": name, "type": "openai", "config": config, **more}
+    return {"name": name, "type": "anthropic", "config": {"baseUrl": upstream, **config}, **more}
+
+
+@asynccontextmanager
+async def serving(
+    models: Sequence[dict[str, Any]], *, server: dict[str, Any] | None = None, extensions: Sequence[Path] = ()
+) -> AsyncIterator[Running]:
+    """A gateway with these models. On the way out it is stopped as SIGTERM would."""
+    configure_logging("error", "json")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gateway.yaml"
+        content = {
+            "server": {"port": 0, **(server or {})},
+            "models": list(models),
+            "availableExtensions": [{"path": str(extension)} for extension in extensions],
+        }
+        path.write_text(json.dumps(content))  # JSON is YAML
+        config = load_config(path, {})
+    app = make_app(config)
+    settings = ServerSettings(
+        bind=["127.0.0.1:0"],
+        write_timeout=config.server.write_timeout / 1000,
+        graceful_timeout=config.server.graceful_timeout / 1000,
+    )
+    shutdown = trio.Event()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+
+            async def run(task_status: trio.TaskStatus[list[int]] = trio.TASK_STATUS_IGNORED) -> None:
+                await serve_in_task(app, settings, shutdown=shutdown, task_status=task_status)
+
+            ports = await nursery.start(run)
+            try:
+                yield Running(f"http://127.0.0.1:{ports[0]}", app, shutdown)
+            finally:
+                shutdown.set()
+
+
+@asynccontextmanager
+async def gateway_to(
+    api: str, script: Script | Sequence[Play] | Play, *, server: dict[str, Any] | None = None, **entry: Any
+) -> AsyncIterator[tuple[ReplayServer, Running]]:
+    """A replay server that plays `script`, and a gateway whose one model `m` is there. `entry` as in `model`."""
+    async with ReplayServer(script) as upstream, serving([model(api, upstream.url, **entry)], server=server) as gateway:
+        yield upstream, gateway
+
+
+async def wait_until(condition: Any, *, seconds: float = 5.0) -> None:
+    """Wait until `condition()` holds; fail after `seconds`."""
+    with trio.fail_after(seconds):
+        while not condition():
+            await trio.sleep(0.005)
