@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import trio
-from quart import Response, request
+from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -93,7 +93,7 @@ def make_admin_app(
 
     @app.after_request
     async def add_request_id(response: Response) -> Response:
-        response.headers[gateway.request_id_header] = request_id_of(request.headers.get(gateway.request_id_header))
+        response.headers[gateway.request_id_header] = _request_id(gateway)
         return response
 
     return app
@@ -123,5 +123,11 @@ def _answer(body: bytes, status: int = 200) -> Response:
 
 
 def _failure(gateway: Gateway, error: RequestError) -> Response:
-    request_id = request_id_of(request.headers.get(gateway.request_id_header))
-    return _answer(_api(gateway).transform_error(error, request_id), error.status)
+    return _answer(_api(gateway).transform_error(error, _request_id(gateway)), error.status)
+
+
+def _request_id(gateway: Gateway) -> str:
+    """The request's id: the same wherever it is asked for."""
+    if "request_id" not in g:
+        g.request_id = request_id_of(request.headers.get(gateway.request_id_header))
+    return str(g.request_id)

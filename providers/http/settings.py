@@ -116,8 +116,8 @@ _FRAMING = {"host", "content-length", "transfer-encoding", "connection", "accept
 
 def check_http_config(config: Config) -> bool | str:
     """What the schema cannot say of the shared keys: URLs and headers. True, or what is wrong."""
-    for key in ("baseUrl", "proxy"):
-        url = config.get(key)
+    for name in ("baseUrl", "proxy"):
+        url = config.get(name)
         if url is None:
             continue
         try:
@@ -126,8 +126,8 @@ def check_http_config(config: Config) -> bool | str:
         except ValueError:
             valid = False
         if not valid:
-            return f"{key}: expected an http:// or https:// URL with a host"
-        if key == "baseUrl" and (parts.query or parts.fragment):
+            return f"{name}: expected an http:// or https:// URL with a host"
+        if name == "baseUrl" and (parts.query or parts.fragment):
             return "baseUrl: expected a URL without query and fragment"
     for name, value in config.get("customHeaders", {}).items():
         if not _HEADER_NAME.fullmatch(name):

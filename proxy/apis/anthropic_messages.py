@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -20,7 +20,7 @@ from proxy.apis.wire_api import WireClientAPI
 class AnthropicMessagesAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/anthropic/v1", "/anthropic")
-    operations: ClassVar[dict[str, Operation]] = {"/messages": "complete", "/messages/count_tokens": "count_tokens"}
+    operations: Mapping[str, Operation] = {"/messages": "complete", "/messages/count_tokens": "count_tokens"}
     forwarded_headers = ("anthropic-version", "anthropic-beta", "idempotency-key")
 
     def decode(self, call: ClientCall) -> LLMRequest:

@@ -7,7 +7,7 @@ and writes answers from it; it does no I/O. The gateway mounts it under each of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -51,7 +51,7 @@ class ClientAPI(Extension, ABC):
     """Its wire format; a provider of the same one is served in the lossless lane."""
     base_paths: tuple[str, ...]
     """Where it is mounted: `/v1`, `/openai/v1` ..."""
-    operations: dict[str, Operation]
+    operations: Mapping[str, Operation]
     """Paths below each base path, answered to POST."""
     forwarded_headers: tuple[str, ...] = ()
     """The client's headers that belong to the API and go to a provider of the same API."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -17,7 +17,7 @@ from proxy.apis.wire_api import WireClientAPI
 class OpenAIChatAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/openai/v1", "/openai")
-    operations: ClassVar[dict[str, Operation]] = {"/chat/completions": "complete"}
+    operations: Mapping[str, Operation] = {"/chat/completions": "complete"}
     forwarded_headers = ("openai-beta", "idempotency-key")
 
     def transform_models(self, models: Sequence[ModelCard]) -> bytes:
