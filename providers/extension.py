@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 import msgspec
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 Config = dict[str, Any]
 Schema = dict[str, Any]
@@ -132,10 +134,14 @@ def check_config(
     filled: Config = copy.deepcopy(dict(config))
     _fill_defaults(schema, filled)
     explain = _Explainer(hidden).explain
+    # An empty registry: a `$ref` to elsewhere is never fetched.
+    validator = _Validator(schema, registry=Registry())
+    try:
+        told = [problem for error in validator.iter_errors(filled) for problem in explain(error)]
+    except Unresolvable as error:
+        return filled, [ConfigProblem((), f"cannot be checked: the schema has no {error.ref!r} that it refers to")]
     # Each missing key is an error of its own that names all of them: hence the dict.
-    problems = list(
-        dict.fromkeys(problem for error in _Validator(schema).iter_errors(filled) for problem in explain(error))
-    )
+    problems = list(dict.fromkeys(told))
     problems.sort(key=lambda problem: _place(config, problem.path))
     return filled, problems
 

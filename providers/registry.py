@@ -1,4 +1,4 @@
-"""Where extensions are found and by what name they are known. Imports the extension life cycle and the built-ins' names.
+"""Where extensions are found and by what name they are known. Imports the life cycle and the built-ins' names.
 
 A `Registry` knows the extensions of one kind (providers, plugins, client APIs) by their type name. Built-in ones stand
 in a table `name -> "module:Class"` and are imported when they are first asked for; others come from `gateway.yaml`'s

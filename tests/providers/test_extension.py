@@ -103,6 +103,16 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
             "m: expected integer, got string 'x'",
         ],
     ),
+    "a reference to nothing": (
+        props(a={"$ref": "#/$defs/nothing"}),
+        {"a": 1},
+        [": cannot be checked: the schema has no '/$defs/nothing' that it refers to"],
+    ),
+    "a reference into the network": (
+        props(a={"$ref": "http://127.0.0.1:9/schema.json"}),
+        {"a": 1},
+        [": cannot be checked: the schema has no 'http://127.0.0.1:9/schema.json' that it refers to"],
+    ),
     "a long value": (
         props(a={"type": "integer"}),
         {"a": "x" * 500},

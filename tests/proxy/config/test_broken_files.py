@@ -413,6 +413,10 @@ ROWS: dict[str, tuple[str, list[str]]] = {
         HEAD + "  - name: a\n    type: refusing\n    config: {}\n",
         ["gateway.yaml:5: models[0].config: refused by the provider 'refusing'"],
     ),
+    "validate_config is not asked about a value that could not be had": (
+        HEAD + "  - name: a\n    type: refusing\n    config: {list: ['${NOT_SET}']}\n",
+        ["gateway.yaml:5: models[0].config.list[0]: environment variable NOT_SET is not set"],
+    ),
     "validate_config says why": (
         HEAD + "  - name: a\n    type: picky\n    config:\n      region: north\n      apiKey: sk-abcdefgh\n",
         ["gateway.yaml:5: models[0].config: the key *** is for north"],
