@@ -25,6 +25,8 @@ FAULTS = (
 )
 BUSY = 0.93
 """A core that was busy for this fraction of the time is what limited the run."""
+NEARLY_BUSY = 0.85
+"""A harness as busy as this may have slowed a subject down, even one whose own core is full."""
 NOISY = 0.1
 """So much of a core taken by processes that are not ours spoils a run."""
 DRAIN_SECONDS = 10
@@ -59,7 +61,7 @@ class Sample(msgspec.Struct, kw_only=True):
     """Answers that the mock was still writing `DRAIN_SECONDS` after the load had ended."""
     faults: dict[str, int] = {}
     limited_by: str = ""
-    """subject, harness, or empty: neither core was full."""
+    """subject, harness, both, or empty: neither core was full."""
     listen_ms: float = 0
 
 
@@ -141,7 +143,7 @@ class Bench(msgspec.Struct, frozen=True):
         sample.subject_busy = subject_cpu / load_wall
         sample.harness_busy = harness_cpu / load_wall
         if running.process is not None and sample.subject_busy >= BUSY:
-            sample.limited_by = "subject"
+            sample.limited_by = "subject" if sample.harness_busy < NEARLY_BUSY else "both"
         elif sample.harness_busy >= BUSY:
             sample.limited_by = "harness"
         sample.cpu_us_per_request = subject_cpu * 1e6 / max(sample.load["requests_all"], 1)

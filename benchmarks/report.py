@@ -175,6 +175,8 @@ def _notes(row: Row) -> str:
     notes = []
     if row.limited_by == "harness" and row.subject != "direct":
         notes.append("harness-bound: a lower limit")
+    if row.limited_by == "both":
+        notes.append("the harness was nearly full too")
     if row.noisy:
         notes.append(f"noisy machine in {row.noisy} of {row.runs}")
     if row.faults:
@@ -188,10 +190,11 @@ def _notes(row: Row) -> str:
 
 def _harness(found: list[Table]) -> list[str]:
     lines = [
-        "Two checks. `direct` is the harness against itself on the one core that it always has: its figure is a lower "
-        "limit of what it can do, since a subject takes part of the socket work to the other core. And each run "
-        "measures the CPU time of both sides: where the subject's core is full and the harness' is not, the subject "
-        "is the limit; the other way round, the run is marked as harness-bound.",
+        "Each run measures the CPU time of both sides: where the subject's core is full and the harness' is not, the "
+        "subject is the limit; the other way round, the row is marked as harness-bound. A harness that is busy for a "
+        "fraction f of the time could have carried about 1/f of the load: its ceiling with that subject. `direct`, the "
+        "harness against itself on its one core, shows its own cost only; with a subject on another core the same "
+        "request can cost it more (wake-ups across cores, cold caches), so `direct` is not that ceiling.",
         "",
     ]
     for table in found:
@@ -202,8 +205,8 @@ def _harness(found: list[Table]) -> list[str]:
         fastest = max(rows.values(), key=lambda r: r.value)
         lines.append(
             f"- {table.workload.name}: direct {direct.value:,.0f} {table.workload.unit}; the fastest subject, "
-            f"{fastest.subject}, {fastest.value:,.0f} ({direct.value / max(fastest.value, 1):.1f} times less) with its "
-            f"core {fastest.subject_busy:.0%} and the harness' {fastest.harness_busy:.0%} busy."
+            f"{fastest.subject}, {fastest.value:,.0f} with its core {fastest.subject_busy:.0%} and the harness' "
+            f"{fastest.harness_busy:.0%} busy: a ceiling of about {fastest.value / max(fastest.harness_busy, 0.01):,.0f}."
         )
     return lines
 

@@ -68,6 +68,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             "events": self.events if not self.abandon else 0,
             "abandon": self.abandon,
             "abandon-ms": self.abandon_ms,
+            # The run's own limit ends a long stream; a shorter wait would call a slow subject a broken one.
+            "timeout": max(30, self.limit),
         }
         options = [part for key, value in pairs.items() if value for part in (f"--{key}", str(value))]
         return options if self.stream else [*options, "--expect", "mock-answer"]
