@@ -173,7 +173,8 @@ class _Brotli(_Held):
                 output: bytes = self._brotli.process(data, output_buffer_limit=limit)
             except brotli.error:
                 raise _broken("br") from None
-            self._more = not self._brotli.can_accept_more_data()
+            # All input taken in does not mean all output given: ask until nothing comes.
+            self._more = bool(output) or not self._brotli.can_accept_more_data()
             if output:
                 return self._give(output, limit)
         return b""

@@ -5,9 +5,7 @@ Slower than `ConnectionPool` by an order of magnitude. What httpcore, below http
   pool is left without a bound, and a semaphore of ours stands before it.
 * Closing without waiting: httpx can only close a response with `await`, an `UpstreamResponse` must not. A system task
   of trio does it, one for each abandoned response, with a deadline; `aclose` waits for them.
-* Telling the service that a stream was abandoned: httpcore sends no RST_STREAM, so the service would go on to generate
-  what nobody reads, and h2 would count the stream as open for ever. This reaches into httpcore's private parts; should
-  they change, streams are only forgotten, as httpcore has it.
+* Keeping an HTTP/2 connection whole when one of its requests is cancelled, and telling the service: `httpcore_http2`.
 """
 
 from __future__ import annotations
@@ -16,11 +14,7 @@ import http.cookiejar
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from typing import Any
 
-import h2.connection
-import h2.errors
-import h2.exceptions
 import httpx
 import trio
 
@@ -35,6 +29,7 @@ from providers.transport.failures import (
     SendError,
     SlotTimeoutError,
 )
+from providers.transport.httpcore_http2 import open_connections, reset_abandoned_streams, shield_writes
 from providers.transport.request_head import HeadWriter
 from providers.transport.response import decoded
 from providers.transport.tls import own_client_context
@@ -91,11 +86,12 @@ class HTTPXUpstream:
             # Requests of different users share the client: no cookie must go from one to the other.
             cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
         )
+        shield_writes(self._client)
 
     @property
     def open_connections(self) -> int:
         """Connections in httpx's pool, idle and connecting ones included; 0 for a client that does not tell."""
-        return len(_connections(self._client))
+        return len(open_connections(self._client))
 
     @property
     def used_slots(self) -> int:
@@ -126,10 +122,14 @@ class HTTPXUpstream:
             if response is None:
                 try:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + _CLOSING_SECONDS):
-                        await _reset_abandoned_streams(self._client, request)
+                        await reset_abandoned_streams(self._client, request)
                 finally:
                     self._slots.release()
-        return decoded(HTTPXResponse(self, response), response.headers.get("content-encoding", "").encode())
+        if response.is_stream_consumed:
+            # A transport that answers from memory (a mock) gives a body that httpx has read, and decoded, already.
+            return HTTPXResponse(self, response, _whole(response.content), dropped=b"content-encoding")
+        answer = HTTPXResponse(self, response, response.aiter_raw())
+        return decoded(answer, response.headers.get("content-encoding", "").encode())
 
     async def aclose(self) -> None:
         """Close everything. Waits for abandoned responses, each of which has a deadline of two seconds."""
@@ -184,7 +184,7 @@ class HTTPXUpstream:
                     async for _ in body:
                         pass
                 await response.aclose()
-                await _reset_abandoned_streams(self._client, response.request)
+                await reset_abandoned_streams(self._client, response.request)
         except Exception as error:  # noqa: BLE001 - an exception here would end the whole trio run
             _log.warning("closing an abandoned response failed: %s", type(error).__name__)
         finally:
@@ -196,13 +196,16 @@ class HTTPXUpstream:
 class HTTPXResponse:
     """A response from httpx, its body as it came off the wire."""
 
-    def __init__(self, upstream: HTTPXUpstream, response: httpx.Response) -> None:
+    def __init__(
+        self, upstream: HTTPXUpstream, response: httpx.Response, body: AsyncIterator[bytes], *, dropped: bytes = b""
+    ) -> None:
         self._upstream = upstream
         self._response = response
-        self._body: AsyncIterator[bytes] = response.aiter_raw()
+        self._body = body
         self._complete = self._closed = False
         self.status = response.status_code
-        self.headers: Headers = [(name.lower(), value) for name, value in response.headers.raw]
+        headers = [(name.lower(), value) for name, value in response.headers.raw]
+        self.headers: Headers = [header for header in headers if header[0] != dropped]
 
     async def receive(self) -> bytes:
         """See `UpstreamResponse.receive`."""
@@ -228,35 +231,10 @@ class HTTPXResponse:
             self._upstream._abandon(self._response, self._body)
 
 
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
 def _with_accept_encoding(headers: Headers) -> list[tuple[bytes, bytes]]:
     named = any(name.lower() == b"accept-encoding" for name, _ in headers)
     return [*headers] if named else [*headers, (b"accept-encoding", b"identity")]
-
-
-# httpcore's private parts. Each of these does nothing for a client that is built differently.
-
-
-def _connections(client: httpx.AsyncClient) -> list[Any]:
-    pool = getattr(getattr(client, "_transport", None), "_pool", None)
-    return list(getattr(pool, "connections", ()))
-
-
-async def _reset_abandoned_streams(client: httpx.AsyncClient, request: httpx.Request) -> None:
-    """Reset the HTTP/2 streams that h2 has open and httpcore has no reader for any more."""
-    for connection in _connections(client):
-        http2 = getattr(connection, "_connection", None)
-        state = getattr(http2, "_h2_state", None)
-        readers = getattr(http2, "_events", None)
-        write = getattr(http2, "_write_outgoing_data", None)
-        if not isinstance(state, h2.connection.H2Connection) or readers is None or write is None:
-            continue
-        abandoned = [id_ for id_, stream in state.streams.items() if not stream.closed and id_ not in readers]
-        try:
-            for stream_id in abandoned:
-                state.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
-            if abandoned:
-                await write(request)
-        except (h2.exceptions.ProtocolError, OSError, httpx.TransportError):
-            continue  # The connection is lost, and with it the stream.
-        except Exception as error:  # noqa: BLE001 - httpcore's own errors, which httpx does not export
-            _log.debug("resetting an abandoned stream failed: %s", type(error).__name__)

@@ -60,26 +60,29 @@ class Peer:
         if headers.get(b"transfer-encoding") == b"chunked":
             body = await self._chunks()
         else:
-            body = await self._exactly(int(headers.get(b"content-length", b"0")))
+            body = await self.exactly(int(headers.get(b"content-length", b"0")))
         request = Request(line, headers, body, head)
         self.server.requests.append(request)
         return request
 
-    async def _exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
+    async def exactly(self, size: int) -> bytes:
+        pieces, have = [self._buffer], len(self._buffer)
+        while have < size:
             data = await self.more()
             assert data, "the request's body was cut"
-            self._buffer += data
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
+            pieces.append(data)
+            have += len(data)
+        buffer = b"".join(pieces)
+        self._buffer = buffer[size:]
+        return buffer[:size]
 
     async def _chunks(self) -> bytes:
         body = b""
         while True:
             size = b""
             while not size.endswith(b"\r\n"):
-                size += await self._exactly(1)
-            chunk = await self._exactly(int(size, 16) + 2)
+                size += await self.exactly(1)
+            chunk = await self.exactly(int(size, 16) + 2)
             if len(chunk) == 2:
                 return body
             body += chunk[:-2]
