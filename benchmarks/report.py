@@ -148,7 +148,7 @@ def _table(table: Table, baseline: str) -> list[str]:
     head = ["subject", workload.unit, f"of {baseline}", f"CPU us/{per}", f"{times} p50 (us)", "p90", "p99", "max"]
     head += ["its core", "harness", "RSS peak (MiB)"]
     if workload.abandon:
-        head += ["abandoned", "seen by provider", "drained in (ms)"]
+        head += ["abandoned", "closed at provider", "answered to nobody", "drained in (ms)"]
     head += ["notes"]
     cells = []
     for r in table.rows:
@@ -160,7 +160,11 @@ def _table(table: Table, baseline: str) -> list[str]:
             last = r.samples[-1]
             # What was still under way when the load ended is closed early as well.
             gone = int(last.load["abandoned"]) + int(last.load["unfinished"])
-            row += [str(gone), str(last.mock["closed_early"]), f"{last.drain_ms:.0f}"]
+            # The rest never reached the provider, or the provider went on to the end with nobody to read it.
+            failed = sum(int(last.load[name]) for name in ("reset", "timeouts", "malformed", "connect_errors"))
+            whole = int(last.load["requests_all"]) - int(last.load["abandoned"]) - failed
+            wasted = max(int(last.mock["streams_finished"]) - whole, 0)
+            row += [str(gone), str(last.mock["closed_early"]), str(wasted), f"{last.drain_ms:.0f}"]
         cells.append([*row, _notes(r)])
     return _grid(head, cells)
 
@@ -203,10 +207,11 @@ def _harness(found: list[Table]) -> list[str]:
         if direct is None or table.workload.group not in ("nonstream", "burst", "cross", "sweep") or not rows:
             continue
         fastest = max(rows.values(), key=lambda r: r.value)
+        ceiling = fastest.value / max(fastest.harness_busy, 0.01)
         lines.append(
             f"- {table.workload.name}: direct {direct.value:,.0f} {table.workload.unit}; the fastest subject, "
             f"{fastest.subject}, {fastest.value:,.0f} with its core {fastest.subject_busy:.0%} and the harness' "
-            f"{fastest.harness_busy:.0%} busy: a ceiling of about {fastest.value / max(fastest.harness_busy, 0.01):,.0f}."
+            f"{fastest.harness_busy:.0%} busy: a ceiling of about {ceiling:,.0f}."
         )
     return lines
 
