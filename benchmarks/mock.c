@@ -656,6 +656,10 @@ static int wait_events(struct epoll_event *events, int64_t ns) {
 }
 
 int main(int argc, char **argv) {
+    if (argc > 2 || (argc == 2 && strspn(argv[1], "0123456789") != strlen(argv[1]))) {
+        fprintf(stderr, "usage: mock [PORT]\n");
+        return 2;
+    }
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_TIMERSLACK, 1000);
