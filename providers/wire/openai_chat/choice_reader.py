@@ -26,6 +26,7 @@ class ChoiceReader:
         "_next",
         "_plain",
         "_plain_index",
+        "_plain_size",
         "_refusal",
         "_sources",
         "_text",
@@ -40,6 +41,7 @@ class ChoiceReader:
         self._plain_index = -1
         self._plain: list[str] = []
         """The unsigned reasoning so far; see `_read_detail`."""
+        self._plain_size = 0
         self._details: dict[tuple[str, int | None], tuple[int, str]] = {}
         """Type and index of a detail to its part's index and its id."""
         self._calls: ToolCallReader | None = None
@@ -113,18 +115,20 @@ class ChoiceReader:
         if self._plain_index < 0:
             self._plain_index = self._new()
         self._plain.append(text)
+        self._plain_size += len(text)
         parts.append(ReasoningPart(index=self._plain_index, text=text))
 
     def _read_detail(self, detail: ReasoningDetail, *, alone: bool, parts: list[Part]) -> None:
         """A gateway like this one streams a signed block's text in `reasoning_content` and then gives the block whole,
         in a chunk of its own (`alone`). Then the detail only adds the signature to the text that was read already."""
         text = detail_text(detail)
-        if alone and text and self._plain and "".join(self._plain) == text:
+        if alone and text and len(text) == self._plain_size and "".join(self._plain) == text:
             part = detail_part(detail, self._plain_index)
             assert part is not None
             part.text = ""
             parts.append(part)
             self._plain = []
+            self._plain_size = 0
             self._plain_index = -1
             return
         key = (detail.type or "", detail.index)

@@ -59,9 +59,8 @@ class MessageEncoder:
     def encode(self, messages: list[Message]) -> list[WireObject]:
         """The whole parameter."""
         for message in messages:
-            if message.role != "tool" and not any(isinstance(part, ToolResultPart) for part in message.content):
-                self._say_seen()
             if message.role == "assistant":
+                self._say_seen()
                 self._assistant(message)
             else:
                 self._input(message)

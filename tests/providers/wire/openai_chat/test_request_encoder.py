@@ -137,6 +137,15 @@ CASES: dict[str, LLMRequest] = {
         tools=[Tool(name="shot", parameters={"type": "object"})],
         tool_choice=ToolChoice(mode="tool", name="shot"),
     ),
+    "answer_right_after_a_picture": foreign(
+        [
+            user("Look"),
+            Message(role="assistant", content=[ToolCallPart(id="a", name="shot", arguments="{}")]),
+            Message(role="tool", content=[ToolResultPart(tool_call_id="a", content=[ImagePart(url="u")])]),
+            Message(role="assistant", content=[TextPart(text="I see")]),
+            user(ToolResultPart(tool_call_id="b", content=[TextPart(text="stray")]), TextPart(index=1, text="Go on")),
+        ],
+    ),
     "media": foreign(
         [
             user(

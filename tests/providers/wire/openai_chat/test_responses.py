@@ -172,6 +172,14 @@ def test_every_kind_of_part_in_order() -> None:
     ]
 
 
+def test_calls_of_a_whole_message_are_never_joined() -> None:
+    call = {"id": "", "type": "function", "function": {"name": "f", "arguments": "{}"}, "index": 0}
+    assert content({"content": None, "tool_calls": [call, call]}) == [
+        ToolCallPart(index=0, name="f", arguments="{}"),
+        ToolCallPart(index=1, name="f", arguments="{}"),
+    ]
+
+
 def test_legacy_function_call() -> None:
     choice = decoded({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, "function_call")
     assert choice.finish_reason == "tool_calls"
