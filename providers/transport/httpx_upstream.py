@@ -112,6 +112,7 @@ class HTTPXUpstream:
             content=body,
             extensions={"timeout": {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}},
         )
+        request.stream = _Body(body)
         await self._take_slot()
         response: httpx.Response | None = None
         try:
@@ -229,6 +230,22 @@ class HTTPXResponse:
             self._upstream._release()
         else:
             self._upstream._abandon(self._response, self._body)
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body, instead of httpx's own: that is a generator, which a cancelled request leaves unfinished."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._left = [body]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Body(self._body)
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
