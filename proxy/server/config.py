@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import sys
 
 from hypercorn.config import Config, Sockets
 
@@ -30,7 +31,7 @@ class ServerConfig(Config):
         self.workers = settings.workers
         self.worker_class = "trio"
         self.keep_alive_timeout = settings.keep_alive_timeout
-        self.keep_alive_max_requests = settings.keep_alive_max_requests
+        self.keep_alive_max_requests = settings.keep_alive_max_requests or sys.maxsize
         self.h11_max_incomplete_size = settings.max_head_bytes
         self.h2_max_header_list_size = settings.max_head_bytes
         self.startup_timeout = settings.startup_timeout

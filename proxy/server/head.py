@@ -196,9 +196,7 @@ def _refine(data: bytes) -> RefusedRequestError:
     if b"\r\ntransfer-encoding:" in lower:
         if b"\r\ncontent-length:" in lower:
             return RefusedRequestError("both Content-Length and Transfer-Encoding")
-        if re.search(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", lower) is None:
-            return RefusedRequestError("the only transfer coding that is supported is chunked, once", 501)
-        return RefusedRequestError("invalid Transfer-Encoding header")
+        return RefusedRequestError("the only transfer coding that is supported is chunked, once", 501)
     if b"\r\ncontent-length:" in lower:
         return RefusedRequestError("invalid Content-Length header")
     return RefusedRequestError("malformed request")

@@ -30,7 +30,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_body_backlog: int = 256 * 1024
     """Bytes of a request's body that wait for the app; beyond it the socket is not read."""
     keep_alive_max_requests: int = 10_000
-    """Requests of one connection; the answer to the last one says `connection: close`."""
+    """Requests of one connection; the answer to the last one says `connection: close`.
+    0: no limit."""
 
     handshake_timeout: float = 15.0
     """For a TLS handshake."""
