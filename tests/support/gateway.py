@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anthropic
+import httpx
 import openai
 import trio
 
@@ -45,6 +46,10 @@ class Running:
     def anthropic(self, **options: Any) -> anthropic.AsyncAnthropic:
         return anthropic_client(self.url, **options)
 
+    def http(self, **options: Any) -> httpx.AsyncClient:
+        """A plain HTTP client."""
+        return httpx.AsyncClient(**{"base_url": self.url, "verify": _SSL, "trust_env": False, **options})
+
 
 def openai_client(url: str, **options: Any) -> openai.AsyncOpenAI:
     options.setdefault("http_client", openai.DefaultAsyncHttpxClient(verify=_SSL))
@@ -70,10 +75,17 @@ def model(api: str, upstream: str, *, name: str = "m", **more: Any) -> dict[str,
 
 @asynccontextmanager
 async def serving(
-    models: Sequence[dict[str, Any]], *, server: dict[str, Any] | None = None, extensions: Sequence[Path] = ()
+    models: Sequence[dict[str, Any]],
+    *,
+    server: dict[str, Any] | None = None,
+    extensions: Sequence[Path] = (),
+    log: TextIO | None = None,
 ) -> AsyncIterator[Running]:
-    """A gateway with these models. On the way out it is stopped as SIGTERM would."""
-    configure_logging("error", "json")
+    """A gateway with these models. On the way out it is stopped as SIGTERM would.
+
+    With `log` everything that it logs goes there, as JSON lines; else only errors are, to stderr.
+    """
+    configure_logging("error" if log is None else "debug", "json", log)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "gateway.yaml"
         content = {
@@ -105,11 +117,17 @@ async def serving(
 
 @asynccontextmanager
 async def gateway_to(
-    api: str, script: Script | Sequence[Play] | Play, *, server: dict[str, Any] | None = None, **entry: Any
+    api: str,
+    script: Script | Sequence[Play] | Play,
+    *,
+    server: dict[str, Any] | None = None,
+    log: TextIO | None = None,
+    **entry: Any,
 ) -> AsyncIterator[tuple[ReplayServer, Running]]:
     """A replay server that plays `script`, and a gateway whose one model `m` is there. `entry` as in `model`."""
-    async with ReplayServer(script) as upstream, serving([model(api, upstream.url, **entry)], server=server) as gateway:
-        yield upstream, gateway
+    async with ReplayServer(script) as upstream:
+        async with serving([model(api, upstream.url, **entry)], server=server, log=log) as gateway:
+            yield upstream, gateway
 
 
 async def wait_until(condition: Any, *, seconds: float = 5.0) -> None:
