@@ -109,11 +109,14 @@ async def test_custom_headers_are_added_and_win(api: str) -> None:
 async def test_anthropic_s_version_and_beta_headers_go_on_to_anthropic() -> None:
     async with gateway_to("anthropic-messages", Play(WHOLE["anthropic-messages"])) as (upstream, gateway):
         async with gateway.anthropic(default_headers={"anthropic-version": "2099-01-01"}) as client:
-            await client.beta.messages.create(model="m", max_tokens=1, messages=HI, betas=["one-1", "two-2"])
+            await client.beta.messages.create(
+                model="m", max_tokens=1, messages=HI, betas=["one-1", "two-2"], extra_query={"x": "1"}
+            )
         sent = upstream.requests[0]
     assert sent.header(b"anthropic-version") == b"2099-01-01"
     assert sent.header(b"anthropic-beta") == b"one-1,two-2"
-    assert sent.target == "/v1/messages?beta=true"
+    assert sent.target.startswith("/v1/messages?")
+    assert "x=1" in sent.target
 
 
 async def test_an_openai_client_s_request_gets_the_configured_anthropic_version() -> None:
