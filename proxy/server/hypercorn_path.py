@@ -4,7 +4,8 @@ Its protocols are used as they are. What is changed is what makes them unsafe to
 
 * writes have a deadline, the one to the socket and the one that HTTP/2's flow control holds up (Hypercorn 0.18 shields
   `send_all` for ever, and waits for a window for ever);
-* closing is bounded;
+* closing is bounded, and wakes an app that waits for a window (Hypercorn 0.18 leaves it there);
+* what waits for a window is bounded (Hypercorn 0.18 takes "the window is closed" for "the buffer is empty");
 * a body that goes on after its stream is answered is dropped (Hypercorn 0.18 raises `KeyError`, which ends the worker);
 * HTTP requests get a `Disconnect` in their scope, as on HTTP/1.1.
 """
@@ -24,7 +25,7 @@ import trio
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import StreamClosed
-from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCompleteError, H2Protocol, StreamBuffer
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.task_group import TaskGroup
@@ -36,8 +37,8 @@ from proxy.server.config import ServerConfig
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for a connection's goodbye (GOAWAY, close_notify)."""
-PIECE = 32 * 1024
-"""Bytes of an HTTP/2 body that share one deadline: as much as Hypercorn buffers for a stream."""
+PIECE = BUFFER_HIGH_WATER
+"""Bytes of an HTTP/2 body that share one deadline."""
 
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 Address = tuple[str, int] | None
@@ -173,6 +174,28 @@ class HypercornConnection(TCPServer):
         await protocol._flush()
 
 
+class BoundedBuffer(StreamBuffer):
+    """A stream's bytes that wait for a window. `push` returns once there is room, so it holds one push too many."""
+
+    async def push(self, data: bytes) -> None:
+        if self._complete:
+            raise BufferCompleteError
+        self.buffer.extend(data)
+        await self._is_empty.clear()
+        while len(self.buffer) >= BUFFER_HIGH_WATER and not self._complete:
+            await self._paused.clear()
+            await self._paused.wait()
+
+    async def pop(self, max_length: int) -> bytes:
+        data = bytes(self.buffer[:max_length])
+        del self.buffer[:max_length]
+        if len(self.buffer) < BUFFER_LOW_WATER:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
+        return data
+
+
 class _HTTP2(H2Protocol):
     def __init__(self, closed: Callable[[int, bool], None], *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -191,7 +214,11 @@ class _HTTP2(H2Protocol):
     async def _close_stream(self, stream_id: int) -> None:
         stream = self.streams.get(stream_id)
         if isinstance(stream, HTTPStream):
-            self._closed_hook(stream_id, stream.state is not ASGIHTTPState.CLOSED)
+            unfinished = stream.state is not ASGIHTTPState.CLOSED
+            self._closed_hook(stream_id, unfinished)
+            buffer = self.stream_buffers.get(stream_id)
+            if unfinished and buffer is not None:
+                await buffer.close()  # wakes who waits for a window that will never be opened
         await super()._close_stream(stream_id)
 
 

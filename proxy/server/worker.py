@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable
 
+import hypercorn.protocol.h2
 import hypercorn.trio.run
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -15,6 +16,7 @@ from proxy.server.app import GatewayApp
 from proxy.server.config import ServerConfig
 from proxy.server.connection import serve_connection
 from proxy.server.errors import StartupError
+from proxy.server.hypercorn_path import BoundedBuffer
 from proxy.server.shutdown import Shutdown
 
 StopSource = Callable[[Shutdown], Awaitable[None]]
@@ -36,8 +38,9 @@ async def run_worker(
     Raises `StartupError` when the app's lifespan startup fails or takes too long. When cancelled, closes everything at
     once and skips the lifespan shutdown.
     """
-    # The one seam: everything else of Hypercorn's worker is used as it is.
+    # The seams: everything else of Hypercorn's worker is used as it is.
     hypercorn.trio.run.TCPServer = serve_connection  # type: ignore[assignment, attr-defined]
+    hypercorn.protocol.h2.StreamBuffer = BoundedBuffer  # type: ignore[misc]
     shutdown = Shutdown(app, config.settings, config.connections)
     failure: BaseException | None = None
     try:

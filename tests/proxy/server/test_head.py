@@ -48,8 +48,31 @@ def test_http_1_0_closes_whatever_it_says() -> None:
 
 
 PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"\0", b"\x0b", b"\x7f", b"\xe9", b",", b"5", b"+", b"a", b";", b"\r\n "]
-    + [b"Host: a\r\n", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"HTTP/1.0", b"HTTP/2.0", b"/", b"x:"]
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"\x00",
+        b"\x0b",
+        b"\x7f",
+        b"\xe9",
+        b",",
+        b"5",
+        b"+",
+        b"a",
+        b";",
+        b"\r\n ",
+        b"Host: a\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"HTTP/1.0",
+        b"HTTP/2.0",
+        b"/",
+        b"x:",
+    ]
 )
 BASE = b"POST /a?b HTTP/1.1\r\nHost: a\r\nX-Y: some value\r\nContent-Length: 3\r\nAccept: */*\r\n\r\n"
 

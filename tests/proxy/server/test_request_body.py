@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_bodies_are_whole_at_any_split(exchanges: list[tuple[bytes, bytes]], cut
 
     async def check() -> None:
         async with serving(echo) as server, connected(server.port) as stream:
-            for a, b in zip(places, places[1:], strict=False):
+            for a, b in itertools.pairwise(places):
                 if a < b:
                     await stream.send_all(raw[a:b])
                     for _ in range(3):

@@ -197,7 +197,9 @@ async def test_pipelined_requests_are_answered_in_order_one_at_a_time() -> None:
 
     raw = b""
     for index in range(8):
-        framing = b"content-length: 2\r\n\r\nab" if index % 2 else b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+        framing = (
+            b"content-length: 2\r\n\r\nab" if index % 2 else b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+        )
         raw += b"POST /%d HTTP/1.1\r\nhost: test\r\n" % index + framing
         raw += b"GET /get%d HTTP/1.1\r\nhost: test\r\n\r\n" % index
     for size in (len(raw), 40, 7):
@@ -219,7 +221,10 @@ async def test_read_ahead_is_bounded() -> None:
         await reply(send)
 
     count = 40_000
-    async with serving(handler, max_head_bytes=8192, keep_alive_max_requests=0) as server, connected(server.port) as stream:
+    async with (
+        serving(handler, max_head_bytes=8192, keep_alive_max_requests=0) as server,
+        connected(server.port) as stream,
+    ):
         sent = 0
 
         async def write() -> None:
