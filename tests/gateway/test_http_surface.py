@@ -17,9 +17,7 @@ from tests.support.gateway import HI, Running, anthropic_client, gateway_to, mod
 NOWHERE = "http://127.0.0.1:9"
 """A base URL of models that are listed and never called."""
 
-WHOLE = {
-    api: load_recording(BUNDLED / api / "json" / "text.json") for api in ("openai-chat", "anthropic-messages")
-}
+WHOLE = {api: load_recording(BUNDLED / api / "json" / "text.json") for api in ("openai-chat", "anthropic-messages")}
 VERSION = {"anthropic-version": "2023-06-01"}
 
 OPENAI_MOUNTS = ["/v1", "/openai/v1", "/openai"]

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import trio
 
-from conformance.replay import Answer, Play, ReceivedRequest
-from conformance.replay.answer import Piece
-from conformance.replay.deliveries import Delivery, slow_drip
+from conformance.replay import Play, ReceivedRequest
+from conformance.replay.deliveries import slow_drip
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from tests.support.client import RawClient
+from tests.support.flood import FLOOD
 from tests.support.gateway import gateway_to, openai_client, wait_until
 from tests.support.reading import read_openai_stream
 
 APIS = ["openai-chat", "anthropic-messages"]
 TEXT = load_recording(BUNDLED / "openai-chat" / "stream" / "text.json")
 
-CHUNK = (
-    b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"x","choices":'
-    b'[{"index":0,"delta":{"content":"' + b"lorem ipsum " * 80 + b'"},"finish_reason":null}]}\n\n'
-)
-MANY = 64 * 1024 * 1024
-"""Bytes of a stream that no buffer on the way can hold."""
 BOUND = 8 * 1024 * 1024
 """What the kernel's socket buffers on the way may take, with room to spare; the gateway itself holds some KiB."""
-
-
-def endless(answer: Answer) -> Iterator[Piece]:
-    burst = CHUNK * 64
-    for _ in range(MANY // len(burst)):
-        yield Piece(burst)
-
-
-FLOOD = Play(
-    Answer(headers={"content-type": "text/event-stream"}, api="openai-chat"),
-    delivery=Delivery(name="flood", sentence="events as fast as they are taken", cut=endless),
-)
 
 
 def flood_or_text(request: ReceivedRequest) -> Play:
