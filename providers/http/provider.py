@@ -18,6 +18,7 @@ for all of it. The response is closed on every way out, cancellation included, b
 from __future__ import annotations
 
 import logging
+import traceback
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -55,6 +56,9 @@ MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 
 _RELAYED_HEADERS = ("retry-after", "x-should-retry", "x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms")
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+"""What a pure function raises over bytes that are not what it was written for (msgspec's errors are ValueErrors)."""
 
 T = TypeVar("T")
 
@@ -100,7 +104,7 @@ class HTTPProvider(Provider):
 
     @abstractmethod
     def response_in(self, body: bytes, request: LLMRequest) -> LLMResponse:
-        """The whole answer in `body`. Raises `ProviderError`."""
+        """The whole answer in `body`. Raises `ProviderError`; a ValueError, KeyError and the like are a 502."""
 
     def chunk_in(self, event: SSEvent, request: LLMRequest) -> LLMResponse | None:
         """The chunk in one server-sent event; None: the event says nothing.
@@ -111,7 +115,7 @@ class HTTPProvider(Provider):
         raise BadResponseError("this provider does not stream")
 
     def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        """The error in an answer of status 400 or more."""
+        """The error in an answer of status 400 or more. If it raises a ValueError, KeyError and the like, this one."""
         return ProviderError(f"the provider answered with status {status}", kind=kind_of_status(status), status=status)
 
     # -- what a provider may change -----------------------------------------------------------------------------------
@@ -188,7 +192,7 @@ class HTTPProvider(Provider):
             with trio.CancelScope(deadline=deadline):
                 response = await self._send(outgoing, request)
                 try:
-                    return read(await _read_all(response, MAX_RESPONSE_BYTES))
+                    return _read_answer(read, await _read_all(response, MAX_RESPONSE_BYTES))
                 finally:
                     response.close()
             raise ProviderTimeoutError("total", self.settings.timeout / 1000)
@@ -263,7 +267,10 @@ class HTTPProvider(Provider):
             body = await _read_all(response, MAX_ERROR_BYTES)
         except ProviderError:
             body = b""  # the status says enough
-        error = self.error_in(status, headers, body)
+        try:
+            error = self.error_in(status, headers, body)
+        except _UNREADABLE:
+            error = HTTPProvider.error_in(self, status, headers, body)  # a proxy's HTML page, say: the status stands
         error.upstream_status = status
         error.retry_after = parse_retry_after(headers)
         if headers.get("x-should-retry") == "false":
@@ -299,7 +306,8 @@ class HTTPProvider(Provider):
         if not _is_event_stream(response):
             # Some servers ignore `stream` and answer whole; an HTML page is not an answer.
             body = await _read_all(response, MAX_RESPONSE_BYTES)
-            return _Opened(response, decoder, [], self.response_in(body, request))
+            whole = _read_answer(lambda body: self.response_in(body, request), body)
+            return _Opened(response, decoder, [], whole)
         chunks: list[LLMResponse] = []
         while True:
             data = await response.receive()
@@ -388,6 +396,16 @@ def _is_event_stream(response: UpstreamResponse) -> bool:
         return False
     shown = kind.split(b";")[0].decode("latin-1")[:60]
     raise BadResponseError(f"the provider answered with content type '{shown}' instead of a stream")
+
+
+def _read_answer(read: Callable[[bytes], T], body: bytes) -> T:
+    """`read(body)`. Raises `BadResponseError` when it cannot be read."""
+    try:
+        return read(body)
+    except _UNREADABLE as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]  # the message may quote the answer
+        log.warning("unreadable answer: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+        raise BadResponseError("the provider's answer could not be read", retryable=False) from error
 
 
 async def _read_all(response: UpstreamResponse, limit: int) -> bytes:

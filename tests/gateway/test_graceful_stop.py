@@ -6,14 +6,16 @@ import re
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from conformance.replay import Play, ReplayServer
-from conformance.replay.deliveries import slow_drip
+from conformance.replay import Answer, Play, ReplayServer
+from conformance.replay.answer import Piece
+from conformance.replay.deliveries import Delivery
 from conformance.replay.faults.connection import Stall, after_events
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
@@ -29,7 +31,14 @@ TERMINATORS = {"openai-chat": b"[DONE]", "anthropic-messages": b"message_stop"}
 LAST_CHUNK = b"0\r\n\r\n"
 STOPPING = re.compile("stopping: ")
 
-DRIP = Play(TEXT["openai-chat"], delivery=slow_drip(200, 0.03))
+
+
+def all_but_the_end_at_once(answer: Answer) -> Iterator[Piece]:
+    yield Piece(answer.body[:-100])
+    yield Piece(answer.body[-100:], delay=2.5)
+
+
+LONG = Play(TEXT["openai-chat"], Delivery(name="long", sentence="the end comes late", cut=all_but_the_end_at_once))
 STALLED = {api: Play(TEXT[api], fault=Stall(after_events(4))) for api in APIS}
 
 
@@ -48,7 +57,7 @@ async def refused(port: int) -> bool:
 async def test_a_running_stream_is_finished_and_new_connections_are_refused(
     tmp_path: Path, number: signal.Signals, workers: int
 ) -> None:
-    async with ReplayServer([Play(TEXT["openai-chat"]), DRIP, DRIP, DRIP, DRIP]) as upstream:
+    async with ReplayServer([Play(TEXT["openai-chat"]), LONG, LONG, LONG, LONG]) as upstream:
         async with openai_client(upstream.url) as straight:
             expected = await read_openai_stream(straight)
         models = [model("openai-chat", upstream.url)]
@@ -66,10 +75,10 @@ async def test_a_running_stream_is_finished_and_new_connections_are_refused(
                 await upstream.wait_received(5)
                 gateway.send(number)
                 await gateway.wait_logged(STOPPING, workers)
+                assert not readings, "the streams should still run"
                 with trio.fail_after(5):
                     while not await refused(gateway.port):
                         await trio.sleep(0.01)
-                assert not readings, "the streams should still run"
             assert readings == [expected] * 4
             assert await gateway.wait() == 0
 
