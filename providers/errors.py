@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 
 from providers.model.request import RawBody
+from providers.model.response import ErrorInfo
 
 
 class ErrorKind(enum.StrEnum):
@@ -190,3 +191,17 @@ class OversizedEventError(BadResponseError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"an event of the provider's stream is larger than {limit} bytes", retryable=False)
+
+
+def error_of_event(info: ErrorInfo, raw: RawBody | None) -> ProviderError:
+    """The error that a provider reported in band, as an exception; its event's bytes stay with it."""
+    status = info.status if info.status is not None and 400 <= info.status <= 599 else 500
+    return ProviderError(
+        info.message,
+        kind=kind_of_status(status),
+        status=status,
+        type=info.type,
+        code=info.code,
+        param=info.param,
+        raw=raw,
+    )

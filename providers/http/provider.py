@@ -31,13 +31,14 @@ from providers.errors import (
     GatewayError,
     ProviderError,
     ProviderTimeoutError,
+    error_of_event,
     kind_of_status,
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
-from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, chunk_of_whole
+from providers.model import EventKind, LLMRequest, LLMResponse, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
 from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
@@ -315,7 +316,7 @@ class HTTPProvider(Provider):
             chunks += new
             for chunk in new:
                 if chunk.kind is EventKind.ERROR and chunk.error is not None:
-                    raise error_of_event(chunk.error, chunk)
+                    raise error_of_event(chunk.error, chunk.raw)
                 if chunk.kind is not EventKind.KEEP_ALIVE or trio.current_time() - started > KEEP_ALIVE_PATIENCE:
                     return _Opened(response, decoder, chunks)
             if not data:
@@ -340,7 +341,7 @@ class HTTPProvider(Provider):
                         done = True
                     elif chunk.kind is EventKind.ERROR and chunk.error is not None:
                         await emitter.emit_batch(chunks[:place], first)
-                        return error_of_event(chunk.error, chunk)
+                        return error_of_event(chunk.error, chunk.raw)
                     elif done and chunk.kind is EventKind.CHUNK:
                         done = False  # a second answer in the same body
                 if chunks:
@@ -364,27 +365,13 @@ class HTTPProvider(Provider):
                     await emitter.emit_batch(last, first)
                     for chunk in chunks:
                         if chunk.error is not None:
-                            return error_of_event(chunk.error, chunk)
+                            return error_of_event(chunk.error, chunk.raw)
                 return None
         if done:
             return None
         if trio.current_time() >= deadline:
             return ProviderTimeoutError("total", self.settings.timeout / 1000)
         return ProviderTimeoutError("idle", idle)
-
-
-def error_of_event(info: ErrorInfo, chunk: LLMResponse) -> ProviderError:
-    """The error that a provider reported in band, as an exception; its event's bytes stay with it."""
-    status = info.status if info.status is not None and 400 <= info.status <= 599 else 500
-    return ProviderError(
-        info.message,
-        kind=kind_of_status(status),
-        status=status,
-        type=info.type,
-        code=info.code,
-        param=info.param,
-        raw=chunk.raw,
-    )
 
 
 def _is_event_stream(response: UpstreamResponse) -> bool:

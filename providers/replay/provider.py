@@ -11,9 +11,8 @@ from pathlib import Path
 
 import trio
 
-from providers.errors import GatewayError, ProviderError
+from providers.errors import GatewayError, ProviderError, error_of_event
 from providers.extension import Config, extension
-from providers.http.provider import error_of_event
 from providers.http.retry import parse_retry_after
 from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
@@ -105,7 +104,7 @@ class ReplayProvider(Provider):
         accumulator = Accumulator()
         for chunk in chunks:
             if chunk.kind is EventKind.ERROR and chunk.error is not None:
-                raise error_of_event(chunk.error, chunk)
+                raise error_of_event(chunk.error, chunk.raw)
             accumulator.add(chunk)
         return accumulator.response()
 
@@ -171,7 +170,7 @@ def _until_error(chunks: list[LLMResponse]) -> tuple[list[LLMResponse], Provider
     """The chunks before the first in-band error, and that error."""
     for place, chunk in enumerate(chunks):
         if chunk.kind is EventKind.ERROR and chunk.error is not None:
-            return chunks[:place], error_of_event(chunk.error, chunk)
+            return chunks[:place], error_of_event(chunk.error, chunk.raw)
     return chunks, None
 
 

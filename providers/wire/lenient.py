@@ -2,7 +2,7 @@
 
 A field of the wrong type is left out and the rest is read, so that one odd field of a vendor does not cost an event.
 What Python's own JSON parser takes is taken (lone surrogates, NaN), because the official SDK reads the stream with it.
-Imports nothing but msgspec.
+Does no I/O.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from typing import TypeVar
 
 import msgspec
+
+from providers.wire.surrogates import mark
 
 T = TypeVar("T")
 
@@ -23,7 +25,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 def decode_leniently(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
     """`data` as the decoder's type, less the fields of a wrong type. None: it is JSON, but not an object.
 
-    Raises `ValueError` if it is not JSON at all.
+    Lone surrogates come as the stand-ins of `providers.wire.surrogates`. Raises `ValueError` if it is not JSON at all.
     """
     try:
         value = json.loads(data, parse_constant=lambda _: None)
@@ -32,8 +34,8 @@ def decode_leniently(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
     if not isinstance(value, dict):
         return None
     for _ in range(_MAX_BAD_FIELDS):
-        # A lone surrogate has no UTF-8 form: "replace" makes it a question mark.
-        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        # A lone surrogate has no UTF-8 form; a stand-in has.
+        text = mark(json.dumps(value, ensure_ascii=False)).encode()
         try:
             return decoder.decode(text)
         except msgspec.ValidationError as error:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from providers.errors import ErrorKind, GatewayError, ProviderError
+from providers.errors import BadResponseError, ErrorKind, GatewayError, ProviderError
 from providers.model import LLMRequest, Usage
 from proxy.apis.base import ClientAPI, ClientCall, Operation
 from proxy.exchange.body import ClientGoneError, read_body
@@ -179,8 +179,10 @@ class Exchange:
         raw = response.raw
         if raw is not None and raw.api == self._api.api:
             body = raw.body
-        else:
+        elif response.choices:
             body = self._api.transform_output(response, request)
+        else:
+            raise BadResponseError("the provider's answer holds no message")
         await self._reply(200, body, self._answer_headers(request))
 
     async def _stream(self, served: ServedModel, request: LLMRequest) -> None:

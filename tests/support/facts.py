@@ -90,6 +90,8 @@ def of_openai(answer: dict[str, Any]) -> Facts:
     message = choice.get("message") or {}
     facts.text += choice.get("text") or ""
     _take_openai_message(facts, message)
+    if not facts.reasoning:  # in streams the blocks repeat it, so there it is not read from them
+        facts.reasoning = "".join(detail.get("text") or "" for detail in message.get("reasoning_details") or [])
     for call in message.get("tool_calls") or []:
         facts.tool_calls.append((call["function"]["name"], _arguments(call["function"]["arguments"])))
     return _with_finish(facts)
@@ -107,8 +109,7 @@ def _take_openai_message(facts: Facts, message: dict[str, Any]) -> None:
         facts.text += content or ""
     facts.text += message.get("refusal") or ""
     details = message.get("reasoning_details") or []
-    told = message.get("reasoning_content") or message.get("reasoning")
-    facts.reasoning += told or "".join(detail.get("text") or "" for detail in details)
+    facts.reasoning += message.get("reasoning_content") or message.get("reasoning") or ""
     for detail in details:
         if detail.get("signature"):
             facts.signatures.append(detail["signature"])

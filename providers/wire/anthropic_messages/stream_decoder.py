@@ -45,7 +45,9 @@ from providers.wire.anthropic_messages.structs import (
     StreamEvent,
 )
 from providers.wire.anthropic_messages.usage import UsageMeter
-from providers.wire.sse import SSEDecoder, SSEvent
+from providers.wire.lenient import decode_leniently
+from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
+from providers.wire.surrogates import SurrogateJoiner
 
 logger = logging.getLogger("triway.wire")
 
@@ -57,6 +59,7 @@ class AnthropicStreamDecoder:
         "_answered",
         "_complete",
         "_failed",
+        "_halves",
         "_held",
         "_meter",
         "_next",
@@ -73,6 +76,7 @@ class AnthropicStreamDecoder:
         self.skipped = 0
         self.dropped_blocks = 0
         self._sse = SSEDecoder()
+        self._halves = SurrogateJoiner()
         self._meter = UsageMeter()
         self._offset = 0
         self._next = 0
@@ -120,12 +124,27 @@ class AnthropicStreamDecoder:
         raw = RawBody(API, event.raw)
         if not event.data:
             return LLMResponse(kind=EventKind.KEEP_ALIVE, raw=raw)
+        if not is_utf8(event.data):
+            return None
+        halves = False
         try:
-            wire = STREAM_EVENT.decode(event.data)
-            chunk = self._read(wire, wire.type or event.name)
-        except UNREADABLE:
+            try:
+                wire = STREAM_EVENT.decode(event.data)
+                chunk = self._read(wire, wire.type or event.name)
+            except msgspec.ValidationError:
+                return None
+            except UNREADABLE:
+                # Not the shape but the text: perhaps a lone surrogate, which Python's own parser takes.
+                lenient = decode_leniently(event.data, STREAM_EVENT)
+                if lenient is None:
+                    return None
+                halves = True
+                chunk = self._read(lenient, lenient.type or event.name)
+        except (*UNREADABLE, ValueError):
             return None
         if chunk is not None:
+            if halves or self._halves:
+                self._halves.join(chunk)
             chunk.raw = raw
         return chunk
 

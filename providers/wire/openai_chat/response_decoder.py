@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from providers.errors import BadResponseError
 from providers.model import AssistantMessage, Choice, LLMResponse, RawBody
+from providers.wire.lenient import decode_leniently
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.choice_reader import ChoiceReader
 from providers.wire.openai_chat.errors import error_in_answer
 from providers.wire.openai_chat.finish import matched_stop, normal_finish_reason
-from providers.wire.openai_chat.lenient import decode_leniently
 from providers.wire.openai_chat.reasoning import message_reasoning
 from providers.wire.openai_chat.response_structs import EVENT, NO_RAW, ChatChoice, ChatEvent
 from providers.wire.openai_chat.usage import decode_usage
@@ -17,16 +17,14 @@ from providers.wire.openai_chat.usage import decode_usage
 def decode_response(body: bytes) -> LLMResponse:
     """The answer, with `raw` set.
 
-    Raises `BadResponseError` for what is no JSON object or has no choices, and `ProviderError` for an error that was
-    sent with a status of success.
+    A JSON object without choices has none here either: it can be relayed to clients of the same API, not translated.
+    Raises `BadResponseError` for what is no JSON object, and `ProviderError` for an error sent with a good status.
     """
     wire = _decode(body)
     if wire.error != NO_RAW or wire.object == "error":
         error = error_in_answer(body)
         if error is not None:
             raise error
-    if wire.choices is None:
-        raise BadResponseError("the provider's answer is no chat completion: it has no choices")
     usage = decode_usage(wire.usage)
     if usage is None and wire.x_groq is not None:
         usage = decode_usage(wire.x_groq.usage)
@@ -35,7 +33,7 @@ def decode_response(body: bytes) -> LLMResponse:
         object=wire.object or "chat.completion",
         created=int(wire.created or 0),
         model=wire.model or "",
-        choices=[_choice(choice, position, wire.citations) for position, choice in enumerate(wire.choices)],
+        choices=[_choice(choice, position, wire.citations) for position, choice in enumerate(wire.choices or ())],
         usage=usage,
         system_fingerprint=wire.system_fingerprint,
         service_tier=wire.service_tier,

@@ -31,14 +31,15 @@ from providers.model import (
     RawBody,
     Usage,
 )
+from providers.wire.lenient import decode_leniently
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.choice_reader import ChoiceReader
 from providers.wire.openai_chat.errors import read_error_event
 from providers.wire.openai_chat.finish import matched_stop, normal_finish_reason
-from providers.wire.openai_chat.lenient import decode_leniently
 from providers.wire.openai_chat.response_structs import EVENT, NO_RAW, ChatChoice, ChatEvent
 from providers.wire.openai_chat.usage import decode_usage
-from providers.wire.sse import SSEDecoder, SSEvent
+from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
+from providers.wire.surrogates import SurrogateJoiner
 
 _log = logging.getLogger("triway.wire")
 
@@ -48,11 +49,14 @@ _NO_ERROR = (NO_RAW, msgspec.Raw(b"null"))
 class ChatStreamDecoder:
     """Implements `providers.wire.base.StreamDecoder`."""
 
-    __slots__ = ("_complete", "_is_chat", "_readers", "_sse", "dropped_blocks", "skipped")
+    __slots__ = ("_any", "_complete", "_halves", "_is_chat", "_readers", "_sse", "dropped_blocks", "skipped")
 
     def __init__(self) -> None:
         self._sse = SSEDecoder()
         self._readers: dict[int, ChoiceReader] = {}
+        self._halves = SurrogateJoiner()
+        self._any = False
+        """Whether there was any event."""
         self._is_chat = False
         """Whether any event was a chunk of a chat: only then can its end be missing."""
         self._complete = False
@@ -85,6 +89,8 @@ class ChatStreamDecoder:
                 chunks.append(chunk)
             elif not was_complete:
                 raise BadResponseError("the provider's stream was cut off in the middle of an event")
+        if not self._any:
+            raise BadResponseError("the provider's stream ended without any event")
         if self._is_chat and not self._complete:
             raise BadResponseError("the provider's stream ended before the answer was complete")
         return chunks
@@ -94,6 +100,10 @@ class ChatStreamDecoder:
         raw = RawBody(API, event.raw)
         if not data:
             return LLMResponse(kind=EventKind.KEEP_ALIVE, raw=raw)
+        self._any = True
+        if not is_utf8(data):
+            return self._malformed(event, raw)
+        halves = False
         if data.startswith(b"[DONE]"):
             self._complete = True
             return LLMResponse(kind=EventKind.DONE, raw=raw)
@@ -102,6 +112,7 @@ class ChatStreamDecoder:
         except (ValueError, RecursionError):
             try:
                 wire = decode_leniently(data, EVENT)
+                halves = True
             except ValueError:
                 return self._malformed(event, raw)
         if event.name == "error" or (wire is not None and (wire.error not in _NO_ERROR or wire.object == "error")):
@@ -109,7 +120,10 @@ class ChatStreamDecoder:
             if error is not None:
                 self._complete = True
                 return self._chunk(wire or ChatEvent(), EventKind.ERROR, raw, error)
-        return self._chunk(wire or ChatEvent(), EventKind.CHUNK, raw, None)
+        chunk = self._chunk(wire or ChatEvent(), EventKind.CHUNK, raw, None)
+        if halves or self._halves:
+            self._halves.join(chunk)
+        return chunk
 
     def _malformed(self, event: SSEvent, raw: RawBody) -> LLMResponse | None:
         if event.name == "error":

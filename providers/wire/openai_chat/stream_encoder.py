@@ -107,7 +107,7 @@ class _ChoiceState:
         "chars",
         "citations",
         "details",
-        "finished",
+        "finish_reason",
         "index",
         "open_part",
         "role_said",
@@ -117,7 +117,8 @@ class _ChoiceState:
     def __init__(self, index: int) -> None:
         self.index = index
         self.role_said = False
-        self.finished = False
+        self.finish_reason: str | None = None
+        """What was said last; None: nothing yet."""
         self.open_part: tuple[type, int] | None = None
         self.blocks: dict[int, _Block] = {}
         """Reasoning by the part's index, until it was said whole."""
@@ -189,7 +190,7 @@ class ChatStreamEncoder:
         out: list[bytes] = []
         for index in list(self._choices) or [0]:
             state = self._state(index)
-            if not state.finished:
+            if state.finish_reason is None:
                 self._finish_choice(state, reasons.get(index), out)
         if self._request.include_usage and response.usage is not None:
             assert self._head is not None
@@ -232,7 +233,8 @@ class ChatStreamEncoder:
                 with_logprobs = None
         if with_logprobs is not None or not (state.role_said or choice.finish_reason):
             self._say(state, _Delta(), out, with_logprobs)
-        if choice.finish_reason is not None and not state.finished:
+        # A body may hold a second message, with a reason of its own: the last one stands.
+        if choice.finish_reason is not None and choice.finish_reason != state.finish_reason:
             self._finish_choice(state, choice.finish_reason, out)
 
     def _encode_part(self, state: _ChoiceState, part: Part, out: list[bytes], choice: Choice | None) -> None:
@@ -331,8 +333,8 @@ class ChatStreamEncoder:
                 self._start_call(state, call, out)
         if not state.role_said:
             self._say(state, _Delta(), out)
-        state.finished = True
-        wire = _Choice(state.index, _Delta(), None, reason or default_finish_reason(state.call_count > 0))
+        state.finish_reason = reason or default_finish_reason(state.call_count > 0)
+        wire = _Choice(state.index, _Delta(), None, state.finish_reason)
         assert self._head is not None
         out.append(b"".join((self._head, ENCODER.encode(wire), b"]}\n\n")))
 

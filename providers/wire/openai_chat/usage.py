@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from providers.model import TokenDetails, Usage
-from providers.wire.openai_chat.lenient import decode_leniently
+from providers.wire.lenient import decode_leniently
 from providers.wire.openai_chat.response_structs import USAGE, ChatUsage, CompletionTokensDetails, PromptTokensDetails
 
 _KNOWN = frozenset(ChatUsage.__struct_fields__)

@@ -91,7 +91,7 @@ def piece(arguments: object = None, *, name: str | None = None, **fields: Any) -
     ],
 )
 def test_kind_of_an_event(raw: bytes, kind: EventKind) -> None:
-    [chunk] = decode(raw)
+    [chunk, *_] = decode(raw, DONE)
     assert chunk.kind is kind
     assert chunk.raw is not None
     assert (chunk.raw.api, chunk.raw.body) == ("openai-chat", raw)
@@ -145,7 +145,7 @@ def test_what_pythons_json_takes_is_taken() -> None:
     raw = rb'data: {"choices":[{"index":0,"delta":{"content":"half \ud83d"},"score":NaN}]}' + b"\n\n"
     [chunk, _] = decode(raw, DONE)
     assert chunk.choices[0].delta is not None
-    assert chunk.choices[0].delta.content == [TextPart(text="half ?")]
+    assert chunk.choices[0].delta.content == [TextPart(text="half ")]
     assert chunk.raw is not None
     assert chunk.raw.body == raw
 
@@ -226,8 +226,13 @@ def test_complete_with(last: bytes | dict[str, Any]) -> None:
 
 
 def test_nothing_chat_like_is_never_incomplete() -> None:
-    assert decode() == []
     assert len(decode({"type": "session.created"})) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b": comment\n\n"])
+def test_a_body_without_any_event_is_no_answer(body: bytes) -> None:
+    with pytest.raises(BadResponseError, match="without any event"):
+        decode(body)
 
 
 def test_junk_after_done_is_no_error() -> None:
