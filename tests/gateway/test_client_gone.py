@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from conformance.replay import DELIVERIES, FAULTS, Answer, Play, ReplayServer
 from conformance.replay.deliveries import slow_drip
@@ -179,6 +180,7 @@ async def test_two_hundred_streams_abandoned_at_random_leave_nothing_and_the_nex
                         await client.read_to_end()
                     client.leave(reset=random_moments.random() < 0.5)
 
+            await trio.testing.wait_all_tasks_blocked()
             tasks_before = trio.lowlevel.current_statistics().tasks_living
             async with trio.open_nursery() as nursery:
                 for _ in range(200):
