@@ -32,7 +32,6 @@ LAST_CHUNK = b"0\r\n\r\n"
 STOPPING = re.compile("stopping: ")
 
 
-
 def all_but_the_end_at_once(answer: Answer) -> Iterator[Piece]:
     yield Piece(answer.body[:-100])
     yield Piece(answer.body[-100:], delay=2.5)
