@@ -122,11 +122,13 @@ def check_http_config(config: Config) -> bool | str:
             continue
         try:
             parts = urlsplit(url)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:
             valid = False
         if not valid:
             return f"{name}: expected an http:// or https:// URL with a host"
+        if not re.fullmatch(r"[\x21-\x7e]+", url):  # urlsplit drops line ends silently
+            return f"{name}: expected a URL of printable ASCII without spaces"
         if name == "baseUrl" and (parts.query or parts.fragment):
             return "baseUrl: expected a URL without query and fragment"
     for name, value in config.get("customHeaders", {}).items():
