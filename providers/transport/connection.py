@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable
 
 import trio
 from trio.lowlevel import notify_closing, wait_readable, wait_writable
@@ -106,14 +106,20 @@ class Connection:
         """Like `send_message`, for a body that comes in pieces; `chunked` says whether to frame them."""
         if not await self._send_rest(memoryview(head)):
             return
-        async for piece in body:
-            # The pieces may come, and go, without a pause.
-            await trio.lowlevel.checkpoint()
-            if not piece:
-                continue
-            data = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-            if not await self._send_rest(memoryview(data)):
-                return
+        pieces = aiter(body)
+        try:
+            async for piece in pieces:
+                # The pieces may come, and go, without a pause.
+                await trio.lowlevel.checkpoint()
+                if not piece:
+                    continue
+                data = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
+                if not await self._send_rest(memoryview(data)):
+                    return
+        finally:
+            # A generator that is not wanted to its end should not have to wait for the garbage collector.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
         self.sent_whole = not chunked or await self._send_rest(memoryview(b"0\r\n\r\n"))
 
     async def _send_rest(self, data: memoryview) -> bool:

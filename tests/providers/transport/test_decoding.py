@@ -8,6 +8,7 @@ import zlib
 from itertools import pairwise
 
 import pytest
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,7 +157,8 @@ async def test_a_bomb_unfolds_piece_by_piece(name: str) -> None:
         try:
             size = 0
             for _ in range(40):
-                piece = await response.receive()
+                with trio.testing.assert_checkpoints():  # Nobody else would get a turn until it is unfolded.
+                    piece = await response.receive()
                 assert 0 < len(piece) <= PIECE_BYTES
                 size += len(piece)
             _, peak = tracemalloc.get_traced_memory()

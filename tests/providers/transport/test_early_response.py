@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
 from providers.transport.failures import DisconnectedError, ReceiveError, SendError
 from providers.transport.pool import ConnectionPool
-from tests.providers.transport.support import OK, Peer, fetch, serve
+from tests.providers.transport.support import OK, Peer, fetch, read, serve
 
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig"
 LARGE = bytes(40_000_000)
@@ -34,6 +35,30 @@ async def test_the_answer_is_taken_and_the_rest_is_not_sent(
             status, _, body = await fetch(pool, body=LARGE)
         assert (status, body) == (413, b"big")
         # The request was cut, so the connection can carry no other.
+        assert (pool.used_slots, pool.open_connections) == (0, 0)
+
+
+async def test_the_answer_is_found_after_a_send_that_failed() -> None:
+    answered = trio.Event()
+
+    async def handler(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(TOO_LARGE)
+        await trio.sleep(0.05)
+        peer.reset()
+        answered.set()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 1000
+        await answered.wait()
+        await trio.sleep(0.05)
+        yield b"x" * 1000
+
+    async with serve(handler) as server:
+        pool = ConnectionPool(server.url, trust_env=False)
+        response = await pool.exchange(b"POST", b"/x", [], pieces())
+        assert (response.status, await read(response)) == (413, b"big")
+        response.close()
         assert (pool.used_slots, pool.open_connections) == (0, 0)
 
 

@@ -94,6 +94,15 @@ async def test_leaving_a_stream_early_closes_its_socket() -> None:
             await eventually(lambda: server.open == 0)
 
 
+async def test_a_stream_that_fails_gives_its_slot_back_at_once() -> None:
+    async with serve(cut) as server:
+        transport = TrioTransport(trust_env=False)
+        async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", server.url) as response:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await response.aread()
+            assert (transport.used_slots, transport.open_connections) == (0, 0)
+
+
 async def deaf(peer: Peer) -> None:
     await peer.request()
     await peer.gone()

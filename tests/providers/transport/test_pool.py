@@ -452,6 +452,24 @@ async def test_closing_the_pool_ends_every_request() -> None:
         await eventually(lambda: server.open == 0)
 
 
+async def test_closing_the_pool_ends_a_handshake() -> None:
+    async def handler(peer: Peer) -> None:
+        await peer.gone()
+
+    async def close_soon(pool: ConnectionPool) -> None:
+        await eventually(lambda: server.connections == 1)
+        await pool.aclose()
+
+    async with serve(handler) as server:
+        pool = ConnectionPool(f"https://127.0.0.1:{server.port}", trust_env=False, connect_timeout=60)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(close_soon, pool)
+            with pytest.raises(PoolClosedError), trio.fail_after(5):
+                await fetch(pool)
+        assert (pool.used_slots, pool.open_connections) == (0, 0)
+        await eventually(lambda: server.open == 0)
+
+
 async def test_large_bodies_go_both_ways() -> None:
     async def handler(peer: Peer) -> None:
         while (request := await peer.request()) is not None:
