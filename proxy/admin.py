@@ -93,7 +93,7 @@ def make_admin_app(
 
     @app.after_request
     async def add_request_id(response: Response) -> Response:
-        response.headers[gateway.request_id_header] = _request_id(gateway)
+        response.headers[gateway.request_id_header.decode("latin-1")] = _request_id(gateway)
         return response
 
     return app
@@ -107,7 +107,7 @@ def _api(gateway: Gateway) -> ClientAPI:
     """The API in whose shape to answer: by the path, or, where two share it, by Anthropic's version header."""
     if "anthropic-version" in request.headers:
         for api in gateway.apis:
-            if "anthropic-version" in api.forwarded_headers:
+            if b"anthropic-version" in api.forwarded_headers:
                 return api
     return gateway.api_of_path(request.path) or gateway.apis[0]
 
@@ -129,5 +129,6 @@ def _failure(gateway: Gateway, error: RequestError) -> Response:
 def _request_id(gateway: Gateway) -> str:
     """The request's id: the same wherever it is asked for."""
     if "request_id" not in g:
-        g.request_id = request_id_of(request.headers.get(gateway.request_id_header))
+        given = request.headers.get(gateway.request_id_header.decode("latin-1"))
+        g.request_id = request_id_of(given.encode("latin-1", "replace") if given is not None else None)
     return str(g.request_id)

@@ -50,7 +50,7 @@ class Gateway:
         self.max_body_bytes = limits.max_body_bytes
         self.body_timeout = limits.body_timeout
         self.request_timeout = limits.request_timeout
-        self.request_id_header = request_id_header
+        self.request_id_header = request_id_header.lower().encode("latin-1")
         self.write_timeout = write_timeout
         """Seconds that one write to a client may take, where the server itself sets no deadline (HTTP/2)."""
         self.draining = False

@@ -21,7 +21,7 @@ class AnthropicMessagesAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/anthropic/v1", "/anthropic")
     operations: Mapping[str, Operation] = {"/messages": "complete", "/messages/count_tokens": "count_tokens"}
-    forwarded_headers = ("anthropic-version", "anthropic-beta", "idempotency-key")
+    forwarded_headers = (b"anthropic-version", b"anthropic-beta", b"idempotency-key")
 
     def decode(self, call: ClientCall) -> LLMRequest:
         return decode_count_request(call.body) if call.operation == "count_tokens" else WIRE.decode_request(call.body)

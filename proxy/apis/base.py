@@ -26,7 +26,7 @@ class ClientCall(msgspec.Struct, kw_only=True):
 
     operation: Operation
     body: bytes
-    headers: dict[str, str]
+    headers: Mapping[bytes, bytes]
     """Names in lower case; of a repeated header the last value."""
     query: str
     """The query string, without the question mark."""
@@ -53,7 +53,7 @@ class ClientAPI(Extension, ABC):
     """Where it is mounted: `/v1`, `/openai/v1` ..."""
     operations: Mapping[str, Operation]
     """Paths below each base path, answered to POST."""
-    forwarded_headers: tuple[str, ...] = ()
+    forwarded_headers: tuple[bytes, ...] = ()
     """The client's headers that belong to the API and go to a provider of the same API."""
 
     @abstractmethod

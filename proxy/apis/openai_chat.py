@@ -18,7 +18,7 @@ class OpenAIChatAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/openai/v1", "/openai")
     operations: Mapping[str, Operation] = {"/chat/completions": "complete"}
-    forwarded_headers = ("openai-beta", "idempotency-key")
+    forwarded_headers = (b"openai-beta", b"idempotency-key")
 
     def transform_models(self, models: Sequence[ModelCard]) -> bytes:
         return msgspec.json.encode({"object": "list", "data": [_card(model) for model in models]})

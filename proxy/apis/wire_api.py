@@ -30,7 +30,7 @@ class WireClientAPI(ClientAPI):
         headers = call.headers
         for name in self.forwarded_headers:
             if name in headers:
-                metadata.headers[name] = headers[name]
+                metadata.headers[name.decode("latin-1")] = headers[name].decode("latin-1")
         return request
 
     def transform_output(self, response: LLMResponse, request: LLMRequest) -> bytes:

@@ -1,11 +1,9 @@
 """`Exchange`: the life of one request, from its body to its log line.
 
-The request is a nursery: the provider's call, its timers and the watch on the client live in it and are gone when it
-closes. Two cancel scopes rule it:
-
-* the nursery's own is cancelled when the client is gone: nobody is left to talk to;
-* `_work`, inside it, holds everything up to the answer's end. Its deadline is the request's; the gateway's shutdown
-  cancels it. After it the client is still there and is told why.
+Everything that the request starts lives in one cancel scope: the provider's call, its timers, and (where the server
+tells of a client's leaving only to who asks) a nursery with the watch on the client. The scope is cancelled when the
+client is gone, when the gateway stops, and by the request's deadline. When it closes, all of it is gone. Afterwards a
+client that is still there is told why.
 
 The outcome is recorded on every way out, by code that does not wait.
 """
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from providers.errors import BadResponseError, ErrorKind, GatewayError, ProviderError
+from providers.errors import BadResponseError, ErrorKind, GatewayError, ProviderError, RequestError
 from providers.model import LLMRequest, Usage
 from proxy.apis.base import ClientAPI, ClientCall, Operation
 from proxy.exchange.body import ClientGoneError, read_body
@@ -61,13 +59,12 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send if scope.get("http_version") != "2" else self._send_with_deadline(send)
-        self._headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self._headers.get(gateway.request_id_header))
-        self._nursery: trio.Nursery | None = None
-        self._work = trio.CancelScope()
+        self._started_at = trio.current_time()
+        self._work = trio.CancelScope(deadline=self._started_at + gateway.body_timeout)
         self._abort_error: GatewayError | None = None
         self._departed: str | None = None
-        self._started_at = trio.current_time()
         self._status = 0
         self._bytes_in = 0
         self._bytes_out = 0
@@ -97,33 +94,35 @@ class Exchange:
         served = self._served
         if served is not None and served.on_disconnect == "drain" and self._streaming and reason == "disconnect":
             self._work.deadline = min(self._work.deadline, trio.current_time() + served.drain_timeout)
-        elif self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        else:
+            self._work.cancel()
 
     # -- the life -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Answer the request. Returns when it is over, whatever came of it; raises nothing but cancellation."""
-        disconnect = self._scope["extensions"].get("triway.disconnect") if self._scope.get("extensions") else None
+        extensions = self._scope.get("extensions")
+        disconnect = extensions.get("triway.disconnect") if extensions else None
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                if disconnect is not None:
-                    disconnect.subscribe(self.depart)
-                await self._live(nursery, watch=disconnect is None)
-                nursery.cancel_scope.cancel()
+            if disconnect is not None:
+                disconnect.subscribe(self.depart)
+                await self._live(None)
+            else:
+                async with trio.open_nursery() as nursery:
+                    await self._live(nursery)
+                    nursery.cancel_scope.cancel()
         finally:
             if disconnect is not None:
                 disconnect.unsubscribe()
             self._record()
 
-    async def _live(self, nursery: trio.Nursery, *, watch: bool) -> None:
+    async def _live(self, nursery: trio.Nursery | None) -> None:
         error: GatewayError | None = None
         try:
             with self._work:
-                await self._answer(nursery, watch=watch)
+                await self._answer(nursery)
             if self._work.cancelled_caught:
-                error = self._abort_error or _out_of_time(self._gateway.request_timeout)
+                error = self._abort_error or self._out_of_time()
         except ClientGoneError:
             self.depart("disconnect")
         except GatewayError as caught:
@@ -135,16 +134,15 @@ class Exchange:
             if self._departed is None:
                 await self._fail(error)
 
-    async def _answer(self, nursery: trio.Nursery, *, watch: bool) -> None:
+    async def _answer(self, nursery: trio.Nursery | None) -> None:
         gateway = self._gateway
         refusal = gateway.refusal()
         if refusal is not None:
             raise refusal
-        body = await read_body(
-            self._headers, self._receive, max_bytes=gateway.max_body_bytes, timeout=gateway.body_timeout
-        )
+        body = await read_body(self._headers, self._receive, max_bytes=gateway.max_body_bytes)
         self._bytes_in = len(body)
-        if watch:
+        self._work.deadline = self._started_at + gateway.request_timeout
+        if nursery is not None:
             nursery.start_soon(self._watch)
         call = ClientCall(
             operation=self._operation,
@@ -156,7 +154,6 @@ class Exchange:
         request = self._request = self._api.transform_input(call)
         served, request.metadata.matched = gateway.resolve(request.model)
         self._served = served
-        self._work.deadline = self._started_at + gateway.request_timeout
         if self._operation == "count_tokens":
             counted = await served.provider.count_tokens(request)
             await self._reply(200, self._api.transform_token_count(counted), self._answer_headers(request))
@@ -254,7 +251,7 @@ class Exchange:
 
     def _base_headers(self) -> list[tuple[bytes, bytes]]:
         headers = [
-            (self._gateway.request_id_header.encode("latin-1"), self.request_id.encode("latin-1")),
+            (self._gateway.request_id_header, self.request_id.encode("latin-1")),
             *self._api.response_headers(self.request_id),
         ]
         if self._served is not None:
@@ -269,6 +266,15 @@ class Exchange:
         if notes.headers and self._served is not None and self._served.provider.api == self._api.api:
             headers += _encoded(notes.headers)
         return headers
+
+    def _out_of_time(self) -> GatewayError:
+        if self._request is None and not self._bytes_in:
+            milliseconds = round(self._gateway.body_timeout * 1000)
+            message = f"the request's body was not complete after {milliseconds} ms"
+            return RequestError(message, status=408, kind=ErrorKind.TIMEOUT)
+        milliseconds = round(self._gateway.request_timeout * 1000)
+        message = f"the answer was not complete within {milliseconds} ms"
+        return GatewayError(message, kind=ErrorKind.TIMEOUT, status=504)
 
     def _internal_error(self, error: Exception) -> GatewayError:
         get_logger().error(
@@ -319,12 +325,6 @@ def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 def _printable(name: str) -> str:
     """A parameter's name, which may be anything the client wrote, fit for a header."""
     return re.sub(r"[^A-Za-z0-9_.\[\]-]", "?", name[:100])
-
-
-def _out_of_time(seconds: float) -> GatewayError:
-    return GatewayError(
-        f"the answer was not complete within {round(seconds * 1000)} ms", kind=ErrorKind.TIMEOUT, status=504
-    )
 
 
 def _find_gateway_error(error: Exception) -> GatewayError | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 
-_FIT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_FIT = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
-def request_id_of(given: str | None) -> str:
-    """`given` if it is 1 to 128 characters of a safe set, else a new unique id."""
+def request_id_of(given: bytes | None) -> str:
+    """`given` if it is 1 to 128 characters of a safe set, else a new one of 128 random bits."""
     if given is not None and _FIT.fullmatch(given):
-        return given
-    return f"req_{uuid.uuid4().hex}"
+        return given.decode("ascii")
+    return f"req_{os.urandom(16).hex()}"
