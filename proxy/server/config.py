@@ -57,24 +57,34 @@ class ServerConfig(Config):
             raise StartupError(f"the certificate cannot be loaded: {error}") from error
 
     def _create_sockets(self, binds: list[str], type_: int = socket.SOCK_STREAM) -> list[socket.socket]:
-        # For several workers Hypercorn sets SO_REUSEPORT. They inherit the same sockets anyway; all that the option
-        # does is let a second gateway bind the port in use and take half the requests.
-        workers, self.workers = self.workers, 1
+        # Not Hypercorn's own: for several workers that sets SO_REUSEPORT. They inherit the same sockets anyway; all
+        # that the option does is let a second gateway bind the port in use and take half of the requests.
         sockets: list[socket.socket] = []
         try:
             for bind in binds:
-                sockets += self._bind_one(bind, type_)
-            return sockets
+                try:
+                    sockets.append(_bound(bind, type_))
+                except (OSError, ValueError, OverflowError) as error:
+                    reason = getattr(error, "strerror", None) or str(error)
+                    raise StartupError(f"cannot listen on {bind}: {reason}") from error
         except StartupError:
             for sock in sockets:
                 sock.close()
             raise
-        finally:
-            self.workers = workers
+        return sockets
 
-    def _bind_one(self, bind: str, type_: int) -> list[socket.socket]:
-        try:
-            return super()._create_sockets([bind], type_)
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise StartupError(f"cannot listen on {bind}: {reason}") from error
+
+def _bound(bind: str, type_: int) -> socket.socket:
+    """A socket bound to `host:port`, that a spawned process can inherit."""
+    host, _, port = bind.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, type_)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, int(port)))
+        sock.setblocking(False)
+        sock.set_inheritable(True)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
