@@ -30,7 +30,7 @@ class Citation(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The citation whole, as `api` spells it: it goes back unchanged to the same API."""
 
 
-class _Part(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type"):
+class _Part(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     index: int = 0
     """The part's place in its message. A delta extends the part that has this index."""
     cache_control: JSONObject | None = None

@@ -69,7 +69,7 @@ class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):
     display: str | None = None
 
 
-class RawBody(msgspec.Struct):
+class RawBody(msgspec.Struct, gc=False):
     """A body as it came over the wire, with the name of the API it is written in."""
 
     api: str
@@ -89,7 +89,7 @@ class RequestMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the `*` of a model pattern stood for; sent upstream under `bypassModel`."""
 
 
-class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What a provider tells of its work on a request. The gateway reads it whatever the outcome is."""
 
     retries: int = 0

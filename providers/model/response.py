@@ -14,7 +14,7 @@ FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter")
 """The finish reasons of the model in the middle. The provider's own word is kept in `native_finish_reason`."""
 
 
-class TokenDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TokenDetails(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Tokens counted again, by kind. All are parts of the totals in `Usage`."""
 
     cached_tokens: int | None = None
@@ -30,7 +30,7 @@ class TokenDetails(msgspec.Struct, kw_only=True, omit_defaults=True):
     rejected_prediction_tokens: int | None = None
 
 
-class Usage(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Tokens. None: not (yet) reported. `prompt_tokens` counts every input token, cached or not."""
 
     prompt_tokens: int | None = None
@@ -41,7 +41,7 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Counters that only the provider's API knows (`server_tool_use`, `service_tier` ...)."""
 
 
-class Choice(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Choice(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One of the answers. A whole response fills `message`, a chunk fills `delta`."""
 
     index: int = 0
@@ -54,7 +54,7 @@ class Choice(msgspec.Struct, kw_only=True, omit_defaults=True):
     """OpenAI's shape: `{"content": [...], "refusal": [...]}`."""
 
 
-class AssistantMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
+class AssistantMessage(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     role: Role = "assistant"
     content: list[Part] = []
 
@@ -71,18 +71,18 @@ class AssistantMessage(msgspec.Struct, kw_only=True, omit_defaults=True):
         return [part for part in self.content if isinstance(part, ToolCallPart)]
 
 
-class Delta(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Delta(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     role: Role | None = None
     content: list[Part] = []
 
 
-class ResponseMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ResponseMetadata(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     provider: str = ""
     request_id: str = ""
     upstream_request_id: str | None = None
 
 
-class ErrorInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ErrorInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """An error that a provider reported inside a stream."""
 
     message: str
@@ -108,7 +108,7 @@ class EventKind(enum.IntEnum):
     """The wire's success terminator (`[DONE]`, `message_stop`)."""
 
 
-class LLMResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+class LLMResponse(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A whole answer (`choices[].message`) or one chunk (`choices[].delta`)."""
 
     id: str = ""
