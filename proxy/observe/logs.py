@@ -26,7 +26,6 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
     out = stream or sys.stderr
     as_json = format == "json" or (format == "auto" and not out.isatty())
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _safe_exception,
@@ -39,6 +38,8 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
+    global _logger
+    _logger = structlog.get_logger().bind()
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -53,9 +54,13 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+_logger: structlog.typing.FilteringBoundLogger | None = None
+"""Bound once: a lazy logger is bound anew for every line."""
+
+
 def get_logger() -> structlog.typing.FilteringBoundLogger:
     """The gateway's logger."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    logger: structlog.typing.FilteringBoundLogger = _logger or structlog.get_logger()
     return logger
 
 
