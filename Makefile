@@ -40,8 +40,8 @@ types: $(STAMP) ## mypy, strict
 unit: $(STAMP) ## pytest
 	$(BIN)/python -m pytest -q --numprocesses auto
 
-bench: $(STAMP) ## Benchmarks against the yardsticks (see docs/performance.md)
-	$(BIN)/python -m benchmarks
+bench: $(STAMP) ## Benchmarks beside the yardsticks (BENCH="--quick" for a minute's worth)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## Remove what make made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis out

@@ -33,7 +33,30 @@ config_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands of this file, and those that other packages add by the entry point group `triway.commands`.
+
+    An added command is imported when it is called or described, so it costs `serve` nothing, and this package need not
+    know who adds one.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(entry.name for entry in self._added())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        entry = next((entry for entry in self._added() if entry.name == cmd_name), None)
+        loaded = entry.load() if entry is not None else None
+        return loaded if isinstance(loaded, click.Command) else None
+
+    @staticmethod
+    def _added() -> importlib.metadata.EntryPoints:
+        return importlib.metadata.entry_points(group="triway.commands")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Triway: a self-hosted LLM gateway."""
 
