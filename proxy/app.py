@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import trio
 
+from providers.extension import Extension
 from proxy.admin import make_admin_app
-from proxy.apis import BUILTIN_APIS, ClientAPI, ModelCard
+from proxy.apis import ClientAPI, ModelCard, api_registry, make_apis
 from proxy.config import GatewayConfig, ModelEntry, load_config
 from proxy.exchange.model import ServedModel
 from proxy.gateway import Gateway, Limits
@@ -33,13 +33,14 @@ class StartError(Exception):
 
 def make_worker_app(path: str) -> Gateway:
     """The application for one worker process, from the configuration file. Raises `ConfigError`."""
-    config = load_config(Path(path))
+    apis = api_registry()
+    config = load_config(Path(path), others=[apis])
     configure_logging(
         config.logging.level,
         config.logging.format,
         sys.stdout if config.logging.output == "stdout" else sys.stderr,
     )
-    app = make_app(config)
+    app = make_app(config, make_apis(apis))
     tune_gc()
     return app
 
@@ -56,11 +57,11 @@ def tune_gc() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def make_app(config: GatewayConfig) -> Gateway:
+def make_app(config: GatewayConfig, apis: Sequence[ClientAPI]) -> Gateway:
     """The application. Providers are made and configured at its lifespan's start, closed at its end."""
     server = config.server
     gateway = Gateway(
-        apis=load_apis(),
+        apis=apis,
         limits=Limits(
             max_body_bytes=server.max_body_bytes,
             body_timeout=server.body_timeout / 1000,
@@ -77,15 +78,6 @@ def make_app(config: GatewayConfig) -> Gateway:
     return gateway
 
 
-def load_apis() -> list[ClientAPI]:
-    """The client APIs, constructed. They take no configuration yet."""
-    apis: list[ClientAPI] = []
-    for place in BUILTIN_APIS.values():
-        module, _, name = place.partition(":")
-        apis.append(cast(ClientAPI, getattr(importlib.import_module(module), name)()))
-    return apis
-
-
 class _Models:
     """The model entries' providers, from configured to closed."""
 
@@ -99,6 +91,8 @@ class _Models:
         created = int(time.time())
         ready = False
         try:
+            for api in self._gateway.apis:
+                await api.configure({})
             for entry in self._config.models:
                 self._served.append(await _serve(entry))
             ready = True
@@ -124,7 +118,9 @@ class _Models:
         with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT, shield=True):
             async with trio.open_nursery() as nursery:
                 for served in self._served:
-                    nursery.start_soon(_close, served)
+                    nursery.start_soon(_close, served.name, served.provider)
+                for api in self._gateway.apis:
+                    nursery.start_soon(_close, api.api, api)
         self._served = []
 
 
@@ -146,8 +142,8 @@ async def _serve(entry: ModelEntry) -> ServedModel:
     )
 
 
-async def _close(served: ServedModel) -> None:
+async def _close(name: str, extension: Extension) -> None:
     try:
-        await served.provider.aclose()
-    except Exception as error:  # noqa: BLE001 - one provider's fault must not keep the others open
-        get_logger().error("provider did not close", model=served.name, exception=type(error).__name__)
+        await extension.aclose()
+    except Exception as error:  # noqa: BLE001 - one extension's fault must not keep the others open
+        get_logger().error("an extension did not close", extension=name, exception=type(error).__name__)

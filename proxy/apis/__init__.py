@@ -1,11 +1,24 @@
 """The APIs that clients speak to the gateway, an extension type of its own."""
 
+from providers.registry import Registry
 from proxy.apis.base import ClientAPI, ClientCall, ModelCard, Operation
 
 BUILTIN_APIS = {
     "openai-chat": "proxy.apis.openai_chat:OpenAIChatAPI",
     "anthropic-messages": "proxy.apis.anthropic_messages:AnthropicMessagesAPI",
 }
-"""Type name to `module:class`."""
+"""Type name to `module:class`. Where two APIs share a path, the first one answers for both."""
 
-__all__ = ["BUILTIN_APIS", "ClientAPI", "ClientCall", "ModelCard", "Operation"]
+
+def api_registry() -> Registry[ClientAPI]:
+    """A fresh registry of client APIs that knows the built-in ones."""
+    return Registry(ClientAPI, "client API", BUILTIN_APIS)  # type: ignore[type-abstract]
+
+
+def make_apis(registry: Registry[ClientAPI]) -> list[ClientAPI]:
+    """One of each API of the registry, constructed; the built-in ones first."""
+    added = [name for name in registry.names() if name not in BUILTIN_APIS]
+    return [registry.get(name)() for name in (*BUILTIN_APIS, *added)]
+
+
+__all__ = ["BUILTIN_APIS", "ClientAPI", "ClientCall", "ModelCard", "Operation", "api_registry", "make_apis"]

@@ -16,6 +16,7 @@ import openai
 import trio
 
 from conformance.replay import Play, ReplayServer, Script
+from proxy.apis import api_registry, make_apis
 from proxy.app import make_app
 from proxy.config import load_config
 from proxy.gateway import Gateway
@@ -94,8 +95,9 @@ async def serving(
             "availableExtensions": [{"path": str(extension)} for extension in extensions],
         }
         path.write_text(json.dumps(content))  # JSON is YAML
-        config = load_config(path, {})
-    app = make_app(config)
+        apis = api_registry()
+        config = load_config(path, {}, others=[apis])
+    app = make_app(config, make_apis(apis))
     settings = ServerSettings(
         bind=["127.0.0.1:0"],
         write_timeout=config.server.write_timeout / 1000,
