@@ -6,6 +6,7 @@ Its protocols are used as they are. What is changed is what makes them unsafe to
   `send_all` for ever, and waits for a window for ever);
 * closing is bounded, and wakes an app that waits for a window (Hypercorn 0.18 leaves it there);
 * what waits for a window is bounded (Hypercorn 0.18 takes "the window is closed" for "the buffer is empty");
+* a response counts as sent when its last frame is (Hypercorn 0.18 may close a stopping connection just before it);
 * a body that goes on after its stream is answered is dropped (Hypercorn 0.18 raises `KeyError`, which ends the worker);
 * HTTP requests get a `Disconnect` in their scope, as on HTTP/1.1.
 """
@@ -22,7 +23,8 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import trio
-from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.events import Closed, RawData, Updated
+from hypercorn.events import Event as WireEvent
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCompleteError, H2Protocol, StreamBuffer
@@ -30,7 +32,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
-from hypercorn.typing import AppWrapper, ConnectionState, WorkerContext
+from hypercorn.typing import AppWrapper, ConnectionState, Event, WorkerContext
 
 from proxy.server.app import DISCONNECT, ClientDisconnectedError, Disconnect, Message, Scope, Send
 from proxy.server.config import ServerConfig
@@ -104,7 +106,7 @@ class HypercornConnection(TCPServer):
 
     # -- what Hypercorn calls -----------------------------------------------------------------------------------------
 
-    async def protocol_send(self, event: Event) -> None:
+    async def protocol_send(self, event: WireEvent) -> None:
         """Write, close, or note whether the connection is idle. A write is shielded, but not for longer than the
         write timeout: a request that is cancelled must not leave half a frame of the others' connection behind."""
         if isinstance(event, RawData):
@@ -175,7 +177,22 @@ class HypercornConnection(TCPServer):
 
 
 class BoundedBuffer(StreamBuffer):
-    """A stream's bytes that wait for a window. `push` returns once there is room, so it holds one push too many."""
+    """A stream's bytes that wait for a window.
+
+    `push` returns once there is room, so it holds one push too many; `drain` of a complete one when its end is sent.
+    """
+
+    def __init__(self, event_class: type[Event]) -> None:
+        super().__init__(event_class)
+        self.ended = event_class()
+        """The stream's last frame is sent, or never will be."""
+
+    async def drain(self) -> None:
+        await (self.ended if self._complete else self._is_empty).wait()
+
+    async def close(self) -> None:
+        await super().close()
+        await self.ended.set()
 
     async def push(self, data: bytes) -> None:
         if self._complete:
@@ -210,6 +227,12 @@ class _HTTP2(H2Protocol):
                 await self._flush()
             else:
                 await super()._handle_events([event])
+
+    async def _send_data(self, stream_id: int) -> None:
+        buffer = self.stream_buffers.get(stream_id)
+        await super()._send_data(stream_id)
+        if isinstance(buffer, BoundedBuffer) and stream_id not in self.stream_buffers:
+            await buffer.ended.set()
 
     async def _close_stream(self, stream_id: int) -> None:
         stream = self.streams.get(stream_id)

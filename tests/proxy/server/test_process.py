@@ -38,8 +38,9 @@ class Served:
 
     async def read(self) -> None:
         assert self.process.stdout is not None
-        async for data in self.process.stdout:
-            self.output += data.decode()
+        async with self.process.stdout as stdout:
+            async for data in stdout:
+                self.output += data.decode()
 
     async def wait_for(self, pattern: str, count: int = 1) -> list[str]:
         while len(found := re.findall(pattern, self.output)) < count:
@@ -71,7 +72,9 @@ async def process(startup: str = "works", *, ready: bool = True, **settings: Any
                     served.port = int(found[0])
                 yield served
             finally:
-                _kill_group(running.pid)  # after a test that went well there is none left
+                _kill_group(running.pid)  # after a test that went well none of it is left
+                with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
+                    await running.wait()
 
 
 def _group_lives(group: int) -> bool:
