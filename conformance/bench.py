@@ -1,0 +1,203 @@
+"""`Bench`: the stage and the open subjects of one process, and what is done with them: a recording's cases, a probe.
+
+Questions are put one after the other: only so can what a case leaves behind be told apart from what runs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+import msgspec
+import trio
+
+from conformance.answered import Answered
+from conformance.cases import Case, Scope, Take, cases_of, selects
+from conformance.checks import ANSWER_CHECKS, PROBES, Broken, Probe, Seen
+from conformance.checks.no_leak import NoLeak
+from conformance.facts import Usage
+from conformance.leaks import LeakMeter
+from conformance.oracles.expected import Expected, expect
+from conformance.oracles.sdk import SDKS, Reading
+from conformance.replay import FAULTS, Delivery, Play
+from conformance.replay.faults import Stall
+from conformance.result import Evidence, Result
+from conformance.stage import Stage
+from conformance.subjects.base import Question, Subject
+
+PROBE_SECONDS = 120.0
+SENT_BYTES = 24 * 1024
+"""How much of an answer's bytes a report shows."""
+
+
+class Bench:
+    def __init__(
+        self,
+        stage: Stage,
+        subjects: Sequence[Subject],
+        *,
+        deliveries: Mapping[str, Delivery],
+        scope: Scope = "full",
+        only: Sequence[str] = (),
+    ) -> None:
+        self.stage = stage
+        self.subjects = list(subjects)
+        self._deliveries = deliveries
+        self._scope: Scope = scope
+        self._only = only
+
+    # -- what there is to do ------------------------------------------------------------------------------------------
+
+    def cases(self, take: Take) -> Iterator[tuple[Subject, list[Case]]]:
+        """The chosen cases of a recording, for each subject that it concerns."""
+        for subject in self.subjects:
+            if subject.upstream.api != take.recording.api:
+                continue
+            planned = cases_of(take, subject.name, subject.traits, self._deliveries, self._scope)
+            chosen = [case for case in planned if selects(self._only, case)]
+            if chosen:
+                yield subject, chosen
+
+    def probes(self) -> Iterator[tuple[Subject, Probe, str, Case]]:
+        """The chosen probes."""
+        for subject in self.subjects:
+            for probe in PROBES:
+                for variant in probe.variants(subject):
+                    name = f"{probe.name}: {variant}" if variant else probe.name
+                    case = Case(subject=subject.name, api=subject.upstream.api, probe=name)
+                    if selects(self._only, case):
+                        yield subject, probe, variant, case
+
+    # -- doing it -----------------------------------------------------------------------------------------------------
+
+    async def run_take(self, take: Take) -> AsyncIterator[Result]:
+        """Every chosen case of a recording. Raises `MissingSDKError`."""
+        expected: Expected | None = None
+        for subject, cases in self.cases(take):
+            if expected is None:
+                expected = await expect(take.recording, self.stage)
+            baseline: Answered | None = None
+            if cases[0].fault or cases[0].delivery != "event":
+                # Held against it, though not asked for.
+                first = next(iter(cases_of(take, subject.name, subject.traits, self._deliveries, self._scope)))
+                seen = await self._ask(take, subject, first, expected, None)
+                baseline = seen.answered if seen is not None else None
+            for case in cases:
+                started = trio.current_time()
+                seen = await self._ask(take, subject, case, expected, baseline)
+                if seen is None:
+                    continue
+                if seen.is_baseline:
+                    baseline = seen.answered
+                for result in judge(seen):
+                    result.seconds = trio.current_time() - started
+                    yield result
+
+    async def run_probe(self, subject: Subject, probe: Probe, variant: str, case: Case) -> list[Result]:
+        """One probe, and whether it left anything behind (which a broken promise may, and is not asked)."""
+        started = trio.current_time()
+        meter = LeakMeter(subject, self.stage)
+        reason = f"no end within {PROBE_SECONDS:g} s"
+        with trio.move_on_after(PROBE_SECONDS):
+            try:
+                await probe.run(subject, self.stage, variant)
+                reason = ""
+            except Broken as broken:
+                reason = str(broken)
+        results = [Result(case=case, check=probe.name, outcome="failed" if reason else "passed", reason=reason)]
+        left = await meter.settle()
+        if not reason:
+            leaks = "; ".join(left)
+            results.append(Result(case=case, check=NoLeak.name, outcome="failed" if leaks else "passed", reason=leaks))
+        for result in results:
+            result.seconds = trio.current_time() - started
+        return results
+
+    async def _ask(
+        self, take: Take, subject: Subject, case: Case, expected: Expected, baseline: Answered | None
+    ) -> Seen | None:
+        fault = FAULTS[case.fault] if case.fault else None
+        delivery = self._deliveries[case.delivery]
+        if not await subject.prepare(take.recording, delivery):
+            return None
+        play = Play(take.recording, delivery, fault)
+        answer = play.answer
+        streamed = take.recording.kind == "stream" or (take.recording.kind == "error" and bool(_asked_for_stream(take)))
+        prompt = self.stage.prompt_for(play)
+        meter = LeakMeter(subject, self.stage)
+        counted = subject.counted()
+        question = Question(prompt=prompt, stream=streamed, impatient=isinstance(fault, Stall))
+        answered = await subject.ask(question)
+        leaks = await meter.settle()
+        requests = self.stage.received(prompt)
+        counted = _difference(counted, subject.counted())
+        sdk: Reading | None = None
+        if subject.traits.http and subject.wire.api in SDKS and (baseline is None or (fault and take.is_exemplar)):
+            model = subject.model + ("-impatient" if question.impatient and subject.traits.strict else "")
+            sdk = await SDKS[subject.wire.api](subject.base_url, model, prompt, streamed)
+            await LeakMeter(subject, self.stage).settle()
+        self.stage.drop(prompt)
+        return Seen(
+            case=case,
+            traits=subject.traits,
+            wire=subject.wire,
+            upstream=subject.upstream,
+            recording=take.recording,
+            play=play,
+            fault=fault,
+            expectation=fault.expect(answer) if fault is not None else None,
+            expected=expected,
+            baseline=baseline if fault is None else None,
+            answered=answered,
+            requests=requests,
+            counted=counted,
+            sdk=sdk,
+            leaks=leaks,
+        )
+
+
+def judge(seen: Seen) -> Iterator[Result]:
+    """What every check that applies says of a case."""
+    for check in ANSWER_CHECKS:
+        if not check.applies(seen):
+            continue
+        reason = check.judge(seen)
+        if reason is None:
+            yield Result(case=seen.case, check=check.name, outcome="passed")
+        else:
+            yield Result(case=seen.case, check=check.name, outcome="failed", reason=reason, evidence=evidence_of(seen))
+
+
+def evidence_of(seen: Seen) -> Evidence:
+    reference = seen.baseline or seen.expected.answered
+    wanted = msgspec.structs.replace(reference)
+    if seen.wire.api != seen.upstream.api or not seen.traits.http:
+        wanted.document, wanted.events, wanted.decoded = None, reference.events, []
+    pieces: list[bytes] = []
+    size = 0
+    for piece in seen.play.plan().pieces:
+        pieces.append(piece.data)
+        size += len(piece.data)
+        if size > SENT_BYTES:
+            pieces = [b"".join(pieces)[:SENT_BYTES], b"\n[cut here for the report]"]
+            break
+    return Evidence(
+        sent=b"".join(pieces).decode("utf-8", "backslashreplace"),
+        expected=_bounded(wanted.lines()),
+        received=_bounded(seen.answered.lines()),
+    )
+
+
+def _bounded(lines: list[str]) -> list[str]:
+    kept = [line if len(line) <= 2000 else line[:2000] + " [cut]" for line in lines[:300]]
+    return kept + [f"[{len(lines) - 300} more lines]"] * (len(lines) > 300)
+
+
+def _asked_for_stream(take: Take) -> bool:
+    request = take.recording.request
+    return request is not None and isinstance(request.body, dict) and bool(request.body.get("stream"))
+
+
+def _difference(before: Usage | None, after: Usage | None) -> Usage | None:
+    if before is None or after is None:
+        return None
+    return Usage(input=(after.input or 0) - (before.input or 0), output=(after.output or 0) - (before.output or 0))

@@ -1,0 +1,145 @@
+"""What a run is made of: which recording comes in which delivery, with which fault, to which subject. Does no I/O.
+
+The rules of choice are here and nowhere else:
+
+* every recording meets every delivery;
+* every recording of a stream meets every fault that breaks a stream off in its middle or disturbs it, in the full run;
+* the other faults do not depend on what was recorded: they meet the bundled `text`, streamed and whole;
+* the representative run takes the bundled set and, of every other set, one recording of each vendor and kind; of the
+  faults, those that meet the bundled `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from conformance.deliveries import BASELINE
+from conformance.replay import FAULTS, Delivery, Fault
+from conformance.replay.faults import MAX_EVENT_BYTES, Fin, OversizedEvent, Place, Reset, Stall, StatusFault
+from conformance.replay.faults.content import EmptyBody, WrongContentType
+from conformance.subjects.base import Traits
+from providers.replay.recording import BUNDLED, Recording, load_recordings
+
+Scope = Literal["representative", "full"]
+
+BUNDLED_SET = "bundled"
+EXEMPLAR = "text"
+"""The recording of the bundled set that every fault meets."""
+SMALLEST_FAULTED = 4
+"""Events that a recording must have for faults in its middle to be in its middle."""
+
+
+class Take(msgspec.Struct, frozen=True):
+    """A recording and where it comes from."""
+
+    source: str
+    recording: Recording
+
+    @property
+    def key(self) -> str:
+        return f"{self.source}/{self.recording.api}/{self.recording.kind}/{self.recording.name}"
+
+    @property
+    def is_exemplar(self) -> bool:
+        return self.source == BUNDLED_SET and self.recording.name == EXEMPLAR
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One question to one subject, or one probe of it."""
+
+    subject: str
+    api: str = ""
+    """The provider's API."""
+    vendor: str = ""
+    recording: str = ""
+    """`Take.key`; empty for a probe."""
+    delivery: str = BASELINE
+    fault: str = ""
+    probe: str = ""
+    """The check that probes, and the variant."""
+
+    @property
+    def id(self) -> str:
+        """Its name in reports and for `--only`."""
+        if self.probe:
+            return f"{self.subject}::{self.probe}"
+        return f"{self.subject}::{self.recording}::{self.fault or self.delivery}"
+
+
+def load_takes(folders: Sequence[Path]) -> list[Take]:
+    """The bundled recordings and those of `folders`. Raises `RecordingError`."""
+    takes = [Take(BUNDLED_SET, recording) for recording in load_recordings(BUNDLED)]
+    sources = {BUNDLED_SET}
+    for folder in folders:
+        if folder.resolve() == BUNDLED.resolve():
+            continue
+        source = base = folder.resolve().name
+        number = 1
+        while source in sources:
+            number += 1
+            source = f"{base}-{number}"
+        sources.add(source)
+        takes += [Take(source, recording) for recording in load_recordings(folder)]
+    return takes
+
+
+def representative(takes: Sequence[Take]) -> list[Take]:
+    """The bundled set, and of every other one the smallest recording of each API, kind and vendor."""
+    chosen: dict[tuple[str, ...], Take] = {}
+    for take in takes:
+        recording = take.recording
+        key: tuple[str, ...] = (take.source, recording.api, recording.kind, recording.vendor)
+        if take.source == BUNDLED_SET:
+            key = (take.key,)
+        known = chosen.get(key)
+        if known is None or len(recording.response.body) < len(known.recording.response.body):
+            chosen[key] = take
+    return list(chosen.values())
+
+
+def cases_of(
+    take: Take, subject: str, traits: Traits, deliveries: Mapping[str, Delivery], scope: Scope
+) -> Iterator[Case]:
+    """The cases of one recording before one subject. The baseline comes first."""
+    recording = take.recording
+    streamed = recording.kind == "stream"
+    blank = Case(subject=subject, api=recording.api, vendor=recording.vendor, recording=take.key)
+    yield blank
+    for name, delivery in deliveries.items():
+        if name != BASELINE and (streamed or not delivery.streams_only):
+            yield msgspec.structs.replace(blank, delivery=name)
+    if not traits.replayed or recording.kind == "error":
+        return
+    for name, fault in FAULTS.items():
+        if fault.streams_only and not streamed:
+            continue
+        if not traits.strict and not _owed_by_anyone(fault):
+            continue
+        if take.is_exemplar or (scope == "full" and streamed and _depends_on_content(fault)):
+            yield msgspec.structs.replace(blank, fault=name)
+
+
+def _depends_on_content(fault: Fault) -> bool:
+    """Whether it says more on another recording. Those that wait, and large ones, would cost more than they say."""
+    if isinstance(fault, (StatusFault, WrongContentType, EmptyBody, OversizedEvent, Stall)):
+        return False
+    if isinstance(fault, (Fin, Reset)):
+        return fault.place.where in ("after-events", "inside-event") and fault.place != Place("after-events", 0)
+    return True
+
+
+def _owed_by_anyone(fault: Fault) -> bool:
+    """Whether a gateway that promised nothing must get it right: not time limits and size limits of ours."""
+    if isinstance(fault, OversizedEvent):
+        return fault.size <= MAX_EVENT_BYTES
+    return not isinstance(fault, (Stall, WrongContentType, EmptyBody))
+
+
+def selects(only: Sequence[str], case: Case) -> bool:
+    """Whether `--only` patterns (shell wildcards on the id, or a part of it) let a case in; none lets all in."""
+    return not only or any(fnmatchcase(case.id, pattern) or pattern in case.id for pattern in only)

@@ -1,0 +1,24 @@
+"""The checks, one a file. The order here is the order of the report's columns."""
+
+from conformance.checks.base import AnswerCheck, Broken, Check, Probe, Seen
+from conformance.checks.error_map import ErrorMap
+from conformance.checks.honest_ending import HonestEnding
+from conformance.checks.lossless import Lossless
+from conformance.checks.no_leak import NoLeak
+from conformance.checks.same_message import SameMessage
+from conformance.checks.split_proof import SplitProof
+from conformance.checks.usage import UsageCounted
+
+ANSWER_CHECKS: tuple[AnswerCheck, ...] = (
+    SameMessage(),
+    Lossless(),
+    SplitProof(),
+    HonestEnding(),
+    ErrorMap(),
+    UsageCounted(),
+    NoLeak(),
+)
+PROBES: tuple[Probe, ...] = ()
+CHECKS: tuple[Check, ...] = (*ANSWER_CHECKS, *PROBES)
+
+__all__ = ["ANSWER_CHECKS", "CHECKS", "PROBES", "AnswerCheck", "Broken", "Check", "Probe", "Seen"]

@@ -1,0 +1,96 @@
+"""Error map: the caller gets the right status, the right name for it, and a retry where one makes sense."""
+
+from __future__ import annotations
+
+from conformance.answered import Failure
+from conformance.checks.base import AnswerCheck, Seen
+from conformance.replay.faults import Expectation, StatusFault
+from conformance.replay.faults.status import RETRIED
+
+KINDS = {
+    400: "invalid_request",
+    401: "authentication",
+    403: "permission",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "request_too_large",
+    422: "unprocessable",
+    429: "rate_limit",
+    500: "server_error",
+    502: "server_error",
+    503: "unavailable",
+    529: "overloaded",
+}
+"""The name that the model in the middle has for a provider's status, stated again: see `RETRIED`."""
+
+
+class ErrorMap(AnswerCheck):
+    name = "error map"
+    sentence = (
+        "an error has the right status, a type that its API knows, and is tried again exactly where that is right"
+    )
+
+    def applies(self, seen: Seen) -> bool:
+        if seen.answered.hung:
+            return False
+        if seen.recording.kind == "error" and seen.fault is None:
+            return seen.is_baseline
+        if seen.expectation is None or seen.expectation.outcome != "error":
+            return False
+        return seen.traits.strict or (isinstance(seen.fault, StatusFault) and seen.fault.body == "json")
+
+    def judge(self, seen: Seen) -> str | None:
+        failure = seen.answered.failure
+        if failure is None:
+            return None  # for "honest ending" to tell
+        expectation = seen.expectation
+        if expectation is None:
+            status = seen.recording.response.status
+            expectation = Expectation(outcome="error", status=status, retried=status in RETRIED)
+        wrong = _wrong_status(seen, failure, expectation) or _wrong_name(seen, failure, expectation)
+        return wrong or _wrong_retry(seen, failure, expectation)
+
+
+def _wrong_status(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:
+    if expectation.in_band:
+        return None if failure.in_band else f"the stream had begun, but the error came with status {failure.status}"
+    if failure.in_band:
+        return f"no event had come, but the error came in band: {failure.message}"
+    if failure.status is None or failure.status < 400:
+        return f"the error came without an error status: {failure.message}"
+    if expectation.status is not None and failure.status != expectation.status:
+        return f"status {failure.status}, expected {expectation.status}"
+    return None
+
+
+def _wrong_name(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:
+    if not failure.shaped:
+        return f"not in the shape of {seen.wire.api}: {failure.message}"
+    if seen.traits.http:
+        if not failure.type and seen.traits.strict:
+            return "the error has no type"
+        wanted = None if expectation.in_band else seen.wire.error_types.get(failure.status or 0)
+        # The provider's own word goes on to a client of the same API.
+        if wanted and failure.type != wanted and not seen.traits.lossless:
+            return f"type '{failure.type}' for status {failure.status}, expected '{wanted}'"
+        return None
+    allowed = [str(kind) for kind in expectation.kinds]
+    if not allowed and expectation.status in KINDS:
+        allowed = [KINDS[expectation.status]]
+    if allowed and failure.kind not in allowed:
+        return f"kind '{failure.kind}', expected {' or '.join(allowed)}"
+    return None
+
+
+def _wrong_retry(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:
+    if not seen.traits.strict or not seen.traits.replayed or expectation.retried is None:
+        return None
+    if not expectation.retried and seen.requests > 1:
+        return f"it was tried again ({seen.requests} requests)"
+    if expectation.retried and seen.requests < 2:
+        return "it was not tried again, although a retry was allowed"
+    status = expectation.status
+    if failure.retryable is not None and status in KINDS and failure.retryable != (status in RETRIED):
+        return f"`retryable` is {failure.retryable} for status {status}"
+    return None

@@ -1,0 +1,33 @@
+"""Honest ending: a failed answer never looks like a whole one."""
+
+from __future__ import annotations
+
+from conformance.checks.base import AnswerCheck, Seen
+
+
+class HonestEnding(AnswerCheck):
+    name = "honest ending"
+    sentence = "after a fault the caller learns of it: no success terminator, no invented text, and the SDK raises"
+
+    def applies(self, seen: Seen) -> bool:
+        return seen.answered.hung or (seen.expectation is not None and seen.expectation.outcome != "success")
+
+    def judge(self, seen: Seen) -> str | None:
+        answered, expectation = seen.answered, seen.expectation
+        if answered.hung:
+            return "it hung: neither an end nor an error"
+        assert expectation is not None
+        whole, said = seen.expected.facts, answered.facts
+        if not whole.text.startswith(said.text) or not whole.reasoning.startswith(said.reasoning):
+            return f"text that was never sent: {said.text[-80:]!r}"
+        if expectation.outcome == "either":
+            if answered.failure is not None and answered.terminated:
+                return "an error and a success terminator"
+            return None
+        if answered.terminated:
+            return "a success terminator although the answer is not whole"
+        if answered.failure is None and (seen.traits.strict or seen.recording.kind != "stream"):
+            return "a silent success: neither an error nor a cut"
+        if seen.sdk is not None and seen.sdk.error is None and seen.traits.strict:
+            return "the SDK raised nothing"
+        return None

@@ -1,0 +1,78 @@
+"""Same message: what the caller reads is what the official SDK reads straight from the provider."""
+
+from __future__ import annotations
+
+import msgspec
+
+from conformance.checks.base import AnswerCheck, Seen
+from conformance.facts import Facts, differences
+from conformance.oracles.sdk import Reading
+
+
+class SameMessage(AnswerCheck):
+    name = "same message"
+    sentence = (
+        "text, reasoning, tool calls and finish reason are what the official SDK reads straight from the provider"
+    )
+
+    def applies(self, seen: Seen) -> bool:
+        if seen.recording.kind == "error":
+            return False
+        if seen.expectation is not None:
+            return seen.expectation.outcome == "success" and seen.expectation.same_answer
+        return seen.is_baseline
+
+    def judge(self, seen: Seen) -> str | None:
+        if seen.expected.doubt:
+            return f"the oracle is in doubt, the SDK and the suite read different things: {seen.expected.doubt}"
+        answered = seen.answered
+        if answered.breaches:
+            return f"the provider interface was broken: {'; '.join(answered.breaches)}"
+        told = _told_error(seen)
+        if answered.failure is not None and not told:
+            return f"no answer: {answered.failure.message}"
+        if answered.failure is None and told:
+            return "the provider's answer holds an error (or nothing), and the caller got a success"
+        found = differences(*_comparable(seen, seen.expected.facts, answered.facts))
+        if not found and seen.sdk is not None:
+            found = _differences_for_sdk(seen, seen.sdk)
+        return "; ".join(found) or None
+
+
+def _told_error(seen: Seen) -> bool:
+    """Whether the recorded answer itself is an error under a good status."""
+    straight = seen.expected
+    empty = seen.recording.kind == "json" and not straight.facts.finish
+    return straight.answered.failure is not None or empty
+
+
+def _comparable(seen: Seen, expected: Facts, received: Facts) -> tuple[Facts, Facts]:
+    expected, received = expected.without_usage(), received.without_usage()
+    if _told_error(seen):
+        # How a broken answer would have finished was never said.
+        expected = msgspec.structs.replace(expected, finish=None)
+        received = msgspec.structs.replace(received, finish=None)
+    if seen.wire.api != seen.upstream.api and not (seen.wire.signs_reasoning and seen.upstream.api == _SIGNER):
+        expected, received = expected.unsigned(), received.unsigned()
+    return expected, received
+
+
+_SIGNER = "anthropic-messages"
+"""Whose signatures other APIs' clients must get, to send them back."""
+
+
+def _differences_for_sdk(seen: Seen, through: Reading) -> list[str]:
+    """The SDK as the caller: what it reads through the subject against what it reads straight."""
+    straight = seen.expected.sdk
+    if not seen.traits.lossless or seen.fault is not None or straight is None:
+        if through.error is not None and not _told_error(seen):
+            return [f"the SDK raised {through.error[0]}: {through.error[1]}"]
+        return differences(*_comparable(seen, seen.expected.facts, through.facts))
+    if through.error != straight.error and not _told_error(seen):
+        return [f"the SDK raised {through.error}, straight from the provider {straight.error}"]
+    for place, (wanted, got) in enumerate(zip(straight.items, through.items, strict=False)):
+        if wanted != got:
+            return [f"the SDK's event {place} is {got!r}, straight from the provider {wanted!r}"]
+    if len(straight.items) != len(through.items):
+        return [f"the SDK got {len(through.items)} events, straight from the provider {len(straight.items)}"]
+    return []

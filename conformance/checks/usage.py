@@ -1,0 +1,55 @@
+"""Usage: tokens are counted once, also when the stream was cut."""
+
+from __future__ import annotations
+
+import msgspec
+
+from conformance.checks.base import AnswerCheck, Seen
+from conformance.facts import Usage
+from conformance.oracles.expected import read_answer
+from conformance.replay.faults import ErrorEvent, Fin, Stall
+
+
+class UsageCounted(AnswerCheck):
+    name = "usage"
+    sentence = (
+        "tokens reach the caller and the subject's own count as the provider told them, once, also when it was cut"
+    )
+
+    def applies(self, seen: Seen) -> bool:
+        if seen.answered.hung or seen.recording.kind == "error":
+            return False
+        if seen.fault is None:
+            return seen.is_baseline and seen.answered.failure is None
+        # A reset may overtake what was sent before it; the others arrive to the last byte.
+        in_band = seen.expectation is not None and seen.expectation.in_band
+        return seen.traits.strict and in_band and isinstance(seen.fault, (Fin, Stall, ErrorEvent))
+
+    def judge(self, seen: Seen) -> str | None:
+        told = seen.expected.facts.usage if seen.fault is None else _told_before_the_cut(seen)
+        received = seen.answered.facts.usage
+        if seen.counted is not None and seen.counted.or_zero() != told.or_zero():
+            return f"the subject counted {_words(seen.counted)}, the provider told {_words(told)}"
+        if seen.fault is not None and seen.traits.http:
+            return None  # what an API tells its client of a cut answer's usage is its own affair
+        if seen.traits.lossless and received != told:
+            return f"the caller reads {_words(received)}, the provider told {_words(told)}"
+        if received.or_zero() != told.or_zero():
+            return f"the caller reads {_words(received)}, the provider told {_words(told)}"
+        return None
+
+
+def _told_before_the_cut(seen: Seen) -> Usage:
+    assert seen.fault is not None
+    answer = seen.fault.edit(seen.play.answer)
+    cut = seen.fault.cut(answer)
+    body = answer.body if cut is None else answer.body[: max(0, cut.at)]
+    if cut is not None:
+        # An event that was cut was never said.
+        ends = [end for end in answer.event_offsets() if end <= cut.at]
+        body = body[: ends[-1]]
+    return read_answer(seen.upstream, msgspec.structs.replace(answer, body=body)).facts.usage
+
+
+def _words(usage: Usage) -> str:
+    return f"{usage.input} tokens in and {usage.output} out"

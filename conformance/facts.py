@@ -1,0 +1,98 @@
+"""`Facts`: what an answer says, whatever API says it. Does no I/O and knows nothing of the codecs under test.
+
+Two answers that say the same have equal facts: that is how a stream is held against its oracle, and how one API's
+answer is held against another's. Usage stands apart, because a check of its own judges it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+JSON = Any
+"""Any JSON value: arguments of a tool call are whatever the model wrote."""
+
+FINISH = {
+    # Anthropic's words and some vendors', in OpenAI's.
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "eos": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+class Usage(msgspec.Struct, kw_only=True, frozen=True):
+    """Tokens. `input` counts all of them, cached or not. None: not told."""
+
+    input: int | None = None
+    output: int | None = None
+
+    def or_zero(self) -> tuple[int, int]:
+        return self.input or 0, self.output or 0
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    text: str = ""
+    """Text of the first choice, refusals included."""
+    reasoning: str = ""
+    signatures: list[str] = []
+    redacted: list[str] = []
+    tool_calls: list[tuple[str, JSON]] = []
+    """Name and arguments; the arguments as data, or as text if they are not JSON (a call that was cut)."""
+    finish: str | None = None
+    """In OpenAI's words."""
+    usage: Usage = Usage()
+
+    def without_usage(self) -> Facts:
+        return msgspec.structs.replace(self, usage=Usage())
+
+    def unsigned(self) -> Facts:
+        """Without what only some APIs have a place for."""
+        return msgspec.structs.replace(self, signatures=[], redacted=[])
+
+
+def arguments_of(text: str) -> JSON:
+    """A tool call's arguments as data, or as they are if they are not JSON."""
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return text
+
+
+def finish_of(word: str | None, *, has_calls: bool) -> str:
+    """A finish reason in OpenAI's words; where the provider said none, the one that its answer means."""
+    if word:
+        return FINISH.get(word, word)
+    return "tool_calls" if has_calls else "stop"
+
+
+def differences(expected: Facts, received: Facts) -> list[str]:
+    """Each fact that differs, in a sentence."""
+    found: list[str] = []
+    for name in Facts.__struct_fields__:
+        wanted, got = getattr(expected, name), getattr(received, name)
+        if wanted != got:
+            found.append(f"{name}: {_apart(wanted, got)}")
+    return found
+
+
+def _apart(wanted: object, got: object) -> str:
+    if isinstance(wanted, str) and isinstance(got, str):
+        place = next((i for i, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b), None)
+        if place is None:
+            place = min(len(wanted), len(got))
+        start = max(0, place - 20)
+        return f"at character {place}, expected {wanted[start : place + 40]!r}, got {got[start : place + 40]!r}"
+    return f"expected {_short(wanted)}, got {_short(got)}"
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 200 else shown[:197] + "..."

@@ -1,0 +1,50 @@
+"""`Result`: what one check said of one case. Does no I/O."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from conformance.cases import Case
+
+Outcome = Literal["passed", "failed"]
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """What a report shows beside a failure."""
+
+    sent: str
+    """The bytes that the replay server wrote, as text; long ones cut."""
+    expected: list[str]
+    received: list[str]
+
+
+class Result(msgspec.Struct, kw_only=True):
+    case: Case
+    check: str
+    outcome: Outcome
+    reason: str = ""
+    seconds: float = 0.0
+    """How long the case took, all its checks together."""
+    rerun: str = ""
+    """The command that runs this case alone; only for a failure."""
+    evidence: Evidence | None = None
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """A whole run."""
+
+    seed: int
+    scope: str
+    seconds: float
+    recordings: int
+    results: list[Result]
+    checks: dict[str, str]
+    """Names and sentences, in the order of the columns."""
+    notes: list[str] = []
+    """What was left out, and why."""
+
+    @property
+    def failures(self) -> list[Result]:
+        return [result for result in self.results if result.outcome == "failed"]

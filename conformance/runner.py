@@ -1,0 +1,237 @@
+"""A run: the plan cut into jobs, done in this process or in several, and put together again in the plan's order.
+
+What comes out depends on the options and the recordings alone, not on how many processes there were.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import trio
+
+from conformance.bench import Bench
+from conformance.cases import Scope, Take, load_takes, representative
+from conformance.checks import CHECKS
+from conformance.deliveries import run_deliveries
+from conformance.result import Report, Result
+from conformance.stage import open_stage
+from conformance.subjects.base import Subject
+from conformance.wires import WIRES
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Somebody else's gateway."""
+
+    api: str
+    url: str
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to run."""
+
+    recordings: tuple[str, ...] = ()
+    """Folders, beside the bundled set."""
+    scope: Scope = "full"
+    seed: int = 0
+    only: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    """Names, or parts of them; none: all."""
+    targets: tuple[Target, ...] = ()
+    """Instead of this project's own subjects."""
+    headers: tuple[tuple[str, str], ...] = ()
+    model_prefix: str = ""
+    model: str = "m"
+    port: int = 0
+    """Where the replay server listens; 0: anywhere free."""
+    jobs: int = 1
+
+
+Progress = Callable[[int, int, Sequence[Result]], None]
+"""`(jobs done, jobs in all, results of the last one)`."""
+
+
+class RunError(Exception):
+    """The run itself failed; the message is a traceback of the process that did."""
+
+
+@asynccontextmanager
+async def open_bench(options: Options) -> AsyncIterator[Bench]:
+    """A stage and every subject that the options name, open. Raises `SubjectError`."""
+    async with open_stage(port=options.port) as stage, AsyncExitStack() as stack:
+        subjects = await _open_subjects(options, stage.url, stack)
+        chosen = [
+            subject
+            for subject in subjects
+            if not options.subjects or any(part in subject.name for part in options.subjects)
+        ]
+        deliveries = run_deliveries(options.seed)
+        yield Bench(stage, chosen, deliveries=deliveries, scope=options.scope, only=options.only)
+
+
+async def _open_subjects(options: Options, url: str, stack: AsyncExitStack) -> list[Subject]:
+    if options.targets:
+        from conformance.subjects.target import TargetSubject
+
+        headers = dict(options.headers)
+        return [
+            TargetSubject(
+                WIRES[target.api],
+                target.url,
+                headers=headers,
+                model_prefix=options.model_prefix,
+                model=options.model,
+            )
+            for target in options.targets
+        ]
+    from conformance.subjects.builtin import CONFIGS, replay_provider, wire_providers
+    from conformance.subjects.gateway import open_gateway
+    from conformance.subjects.provider import open_provider
+    from conformance.subjects.replay_provider import open_replay_provider
+
+    subjects: list[Subject] = []
+    providers = wire_providers()
+    for cls, wire in providers:
+        config: Mapping[str, object] = CONFIGS.get(cls.metadata.name, {})
+        subjects.append(await stack.enter_async_context(open_provider(cls, wire, url, config=config)))
+    replay = replay_provider()
+    for api in replay.metadata.configuration_schema["properties"]["api"]["enum"]:
+        subjects.append(await stack.enter_async_context(open_replay_provider(replay, WIRES[api], url)))
+    subjects += await stack.enter_async_context(open_gateway(providers, url))
+    return subjects
+
+
+def takes_of(options: Options) -> list[Take]:
+    """The recordings of a run. Raises `RecordingError`."""
+    takes = load_takes([Path(folder) for folder in options.recordings])
+    takes = [take for take in takes if take.recording.api in WIRES]
+    return takes if options.scope == "full" else representative(takes)
+
+
+def run(options: Options, progress: Progress = lambda done, jobs, results: None) -> Report:
+    """Run everything the options name. Raises `RecordingError`, `SubjectError`, `MissingSDKError` or `RunError`."""
+    started = time.monotonic()
+    takes = takes_of(options)
+    # The largest first: so the processes end together.
+    order = sorted(range(len(takes)), key=lambda index: -len(takes[index].recording.response.body))
+    probes = trio.run(_count_probes, options)
+    jobs = [("probe", index) for index in range(probes)] + [("take", index) for index in order]
+    if options.jobs <= 1 or options.targets or len(jobs) < 2:
+        collected = _run_here(options, takes, jobs, progress)
+    else:
+        collected = _run_in_processes(options, jobs, progress)
+    results = [
+        result for key in sorted(collected, key=lambda job: (job[0] == "probe", job[1])) for result in collected[key]
+    ]
+    return Report(
+        seed=options.seed,
+        scope=options.scope,
+        seconds=time.monotonic() - started,
+        recordings=len(takes),
+        results=results,
+        checks={check.name: check.sentence for check in CHECKS},
+        notes=_notes(options),
+    )
+
+
+Job = tuple[str, int]
+
+
+async def _count_probes(options: Options) -> int:
+    async with open_bench(options) as bench:
+        return len(list(bench.probes()))
+
+
+def _notes(options: Options) -> list[str]:
+    """The APIs that the recordings have and no wire format covers."""
+    others: dict[str, int] = {}
+    for take in load_takes([Path(folder) for folder in options.recordings]):
+        if take.recording.api not in WIRES:
+            others[take.recording.api] = others.get(take.recording.api, 0) + 1
+    return [f"{count} recordings of {api}: no provider speaks it yet" for api, count in sorted(others.items())]
+
+
+async def do_job(bench: Bench, takes: Sequence[Take], job: Job) -> list[Result]:
+    kind, index = job
+    if kind == "probe":
+        return await bench.run_probe(*list(bench.probes())[index])
+    return [result async for result in bench.run_take(takes[index])]
+
+
+def _run_here(
+    options: Options, takes: Sequence[Take], jobs: Sequence[Job], progress: Progress
+) -> dict[Job, list[Result]]:
+    async def work() -> dict[Job, list[Result]]:
+        collected: dict[Job, list[Result]] = {}
+        async with open_bench(options) as bench:
+            for job in jobs:
+                collected[job] = await do_job(bench, takes, job)
+                progress(len(collected), len(jobs), collected[job])
+        return collected
+
+    return trio.run(work)
+
+
+def _run_in_processes(options: Options, jobs: Sequence[Job], progress: Progress) -> dict[Job, list[Result]]:
+    context = multiprocessing.get_context("spawn")
+    todo: multiprocessing.Queue[Job | None] = context.Queue()
+    done: multiprocessing.Queue[tuple[Job | None, bytes]] = context.Queue()
+    for job in jobs:
+        todo.put(job)
+    workers = [context.Process(target=_worker, args=(options, todo, done), daemon=True) for _ in range(options.jobs)]
+    for _ in workers:
+        todo.put(None)
+    for worker in workers:
+        worker.start()
+    collected: dict[Job, list[Result]] = {}
+    try:
+        while len(collected) < len(jobs):
+            try:
+                key, data = done.get(timeout=1.0)
+            except queue.Empty:
+                if not any(worker.is_alive() for worker in workers):
+                    raise RunError("the worker processes ended before their work was done") from None
+                continue
+            if key is None:
+                raise RunError(data.decode())
+            collected[key] = _decoder.decode(data)
+            progress(len(collected), len(jobs), collected[key])
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
+    return collected
+
+
+_decoder = msgspec.msgpack.Decoder(list[Result])
+
+
+def _worker(
+    options: Options,
+    todo: multiprocessing.Queue[Job | None],
+    done: multiprocessing.Queue[tuple[Job | None, bytes]],
+) -> None:
+    def jobs() -> Iterator[Job]:
+        while (job := todo.get()) is not None:
+            yield job
+
+    async def work() -> None:
+        takes = takes_of(options)
+        async with open_bench(options) as bench:
+            for job in jobs():
+                results = await do_job(bench, takes, job)
+                done.put((job, msgspec.msgpack.encode(results)))
+
+    try:
+        trio.run(work)
+    except BaseException:  # noqa: BLE001 - this process's end; the parent tells the user
+        done.put((None, traceback.format_exc().encode()))
+        done.close()
+        done.join_thread()

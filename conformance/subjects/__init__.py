@@ -1,0 +1,1 @@
+"""What can be tested: a provider class in process, this gateway over HTTP, any URL."""

@@ -1,0 +1,108 @@
+"""This gateway, whole, over HTTP: served in the suite's own trio loop, so that what it holds can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+
+from conformance.facts import Usage
+from conformance.subjects.base import Question, Traits
+from conformance.subjects.configs import complete_config
+from conformance.subjects.http_client import Address
+from conformance.subjects.http_subject import HTTPSubject
+from conformance.subjects.provider import slots_of
+from conformance.wires import WIRES, WireFormat
+from providers.provider import Provider
+from proxy.app import make_app
+from proxy.apis import BUILTIN_APIS
+from proxy.config import GatewayConfig, ModelEntry
+from proxy.config.settings import ServerConfig
+from proxy.exchange.model import ServedModel
+from proxy.gateway import Gateway
+from proxy.observe.logs import configure_logging
+from proxy.server import ServerSettings, serve_in_task
+
+
+class GatewaySubject(HTTPSubject):
+    """One client API in front of one provider type."""
+
+    def __init__(
+        self, gateway: Gateway, port: int, wire: WireFormat, upstream: WireFormat, model: str, name: str
+    ) -> None:
+        self.name = name
+        self.wire, self.upstream = wire, upstream
+        self.model = model
+        self.address = Address(f"http://127.0.0.1:{port}")
+        self.traits = Traits(lossless=wire.api == upstream.api)
+        self._gateway = gateway
+
+    def model_for(self, question: Question) -> str:
+        return f"{self.model}-impatient" if question.impatient else self.model
+
+    def _served(self) -> list[ServedModel]:
+        return [self._gateway.resolve(name)[0] for name in (self.model, f"{self.model}-impatient")]
+
+    def counted(self) -> Usage:
+        """From the counters behind /metrics."""
+        metrics = [served.metrics for served in self._served()]
+        prompt = sum(_value(one.prompt_tokens) for one in metrics)
+        return Usage(input=prompt, output=sum(_value(one.completion_tokens) for one in metrics))
+
+    def in_use(self) -> list[str]:
+        open_ = len(self._gateway.exchanges)
+        held = [found for served in self._served() for found in slots_of(served.provider)]
+        return [f"{open_} requests under way"] * bool(open_) + held
+
+
+def _value(counter: object) -> int:
+    families = counter.collect()  # type: ignore[attr-defined]
+    return int(sum(sample.value for family in families for sample in family.samples if sample.name.endswith("_total")))
+
+
+def client_apis() -> list[str]:
+    """The APIs that the gateway offers. Imports none of them."""
+    return list(BUILTIN_APIS)
+
+
+@asynccontextmanager
+async def open_gateway(
+    providers: Iterable[tuple[type[Provider], WireFormat]], url: str, *, config: Mapping[str, object] = {}
+) -> AsyncIterator[list[GatewaySubject]]:
+    """A gateway with a model for each provider type, pointed at `url`: a subject for each client API and each of them.
+
+    Raises `SubjectError` if a configuration does not fit. On the way out it is stopped as SIGTERM would.
+    """
+    configure_logging("error", "json")
+    providers = list(providers)
+    entries = [
+        ModelEntry(
+            name=cls.metadata.name + ("-impatient" if impatient else ""),
+            type=cls.metadata.name,
+            provider_class=cls,
+            config=complete_config(cls, url, config, impatient=impatient),
+        )
+        for cls, _ in providers
+        for impatient in (False, True)
+    ]
+    gateway = make_app(GatewayConfig(models=tuple(entries), server=ServerConfig(port=0)))
+    shutdown = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def run(task_status: trio.TaskStatus[list[int]] = trio.TASK_STATUS_IGNORED) -> None:
+            settings = ServerSettings(bind=["127.0.0.1:0"], graceful_timeout=1.0)
+            await serve_in_task(gateway, settings, shutdown=shutdown, task_status=task_status)
+
+        ports = await nursery.start(run)
+        try:
+            yield [
+                GatewaySubject(
+                    gateway, ports[0], WIRES[api], upstream, cls.metadata.name, f"gateway:{api}>{cls.metadata.name}"
+                )
+                for api in client_apis()
+                if api in WIRES
+                for cls, upstream in providers
+            ]
+        finally:
+            shutdown.set()

@@ -1,0 +1,157 @@
+"""OpenAI Chat Completions, as the reference and its many vendors have it
+(https://platform.openai.com/docs/api-reference/chat)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
+from conformance.wires.base import ErrorShape, WireFormat
+from conformance.wires.events import Event
+
+_DONE = "[DONE]"
+
+
+def _request(model: str, prompt: str, stream: bool) -> dict[str, JSON]:
+    body: dict[str, JSON] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return body
+
+
+def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
+    """From the chunks of a stream as data, first choice."""
+    facts = Facts()
+    calls: dict[tuple[int, str | None], list[str]] = {}
+    current: dict[int, tuple[int, str | None]] = {}
+    finish: str | None = None
+    texts: list[str] = []
+    reasoning: list[str] = []
+    for chunk in chunks:
+        if not isinstance(chunk, dict):
+            continue
+        _take_usage(facts, chunk)
+        for choice in chunk.get("choices") or []:
+            if (choice.get("index") or 0) != 0:
+                continue
+            texts.append(choice.get("text") or "")  # legacy completions
+            finish = choice.get("finish_reason") or finish
+            delta = choice.get("delta") or {}
+            text, thought = _take_message(facts, delta)
+            texts.append(text)
+            reasoning.append(thought)
+            for position, call in enumerate(delta.get("tool_calls") or []):
+                index = position if call.get("index") is None else call["index"]
+                function = call.get("function") or {}
+                key = current.get(index)
+                # Vendors that number every parallel call 0 exist: another id is another call.
+                if key is None or (call.get("id") and calls[key][0] and call["id"] != calls[key][0]):
+                    key = current[index] = (index, call.get("id"))
+                    calls[key] = ["", "", ""]
+                known = calls[key]
+                known[0] = known[0] or call.get("id") or ""
+                known[1] = known[1] or function.get("name") or ""
+                known[2] += function.get("arguments") or ""
+    facts.text, facts.reasoning = "".join(texts), "".join(reasoning)
+    facts.tool_calls = [(name, arguments_of(arguments)) for _, name, arguments in calls.values()]
+    facts.finish = finish_of(finish, has_calls=bool(facts.tool_calls))
+    return facts
+
+
+def _facts_of_stream(events: Sequence[Event]) -> Facts:
+    return facts_of_chunks(event.json() for event in events)
+
+
+def facts_of_whole(answer: JSON) -> Facts:
+    """From a whole chat completion, first choice."""
+    facts = Facts()
+    if not isinstance(answer, dict) or not answer.get("choices"):
+        return facts
+    _take_usage(facts, answer)
+    choice = answer["choices"][0]
+    message = choice.get("message") or {}
+    text, facts.reasoning = _take_message(facts, message)
+    facts.text = (choice.get("text") or "") + text
+    for call in message.get("tool_calls") or []:
+        function = call.get("function") or {}
+        facts.tool_calls.append((function.get("name") or "", arguments_of(function.get("arguments") or "")))
+    facts.finish = finish_of(choice.get("finish_reason"), has_calls=bool(facts.tool_calls))
+    return facts
+
+
+def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str]:
+    """Text and reasoning of a message or delta; its signatures go to `facts`."""
+    text = thought = ""
+    content = message.get("content")
+    if isinstance(content, list):
+        for part in content:
+            if part.get("type") == "text":
+                text += part.get("text") or ""
+            elif part.get("type") == "thinking":
+                thought += "".join(piece.get("text") or "" for piece in part.get("thinking") or [])
+    else:
+        text += content or ""
+    text += message.get("refusal") or ""
+    details = message.get("reasoning_details") or []
+    told = message.get("reasoning_content") or message.get("reasoning")
+    thought += told or "".join(detail.get("text") or "" for detail in details)
+    for detail in details:
+        if detail.get("signature"):
+            facts.signatures.append(detail["signature"])
+        if detail.get("type") == "reasoning.encrypted":
+            facts.redacted.append(detail.get("data") or "")
+    return text, thought
+
+
+def _take_usage(facts: Facts, chunk: dict[str, JSON]) -> None:
+    told = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
+    if told:
+        old = facts.usage
+        new = told.get("prompt_tokens"), told.get("completion_tokens")
+        facts.usage = Usage(
+            input=old.input if new[0] is None else new[0], output=old.output if new[1] is None else new[1]
+        )
+
+
+def _error_of_event(event: Event) -> ErrorShape | None:
+    return _error_of_body(event.json())
+
+
+def _error_of_body(body: JSON) -> ErrorShape | None:
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("message"), str):
+        return None
+    kind = error.get("type")
+    return ErrorShape(message=error["message"], type=kind if isinstance(kind, str) else None)
+
+
+def _synthetic(texts: Sequence[str]) -> bytes:
+    head = {"id": "chatcmpl-triway", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+
+    def event(**more: JSON) -> bytes:
+        return b"data: " + json.dumps({**head, **more}).encode() + b"\n\n"
+
+    pieces = [event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])]
+    pieces += [event(choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}]) for text in texts]
+    pieces.append(event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]))
+    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    return b"".join([*pieces, event(choices=[], usage=usage), b"data: [DONE]\n\n"])
+
+
+WIRE = WireFormat(
+    api="openai-chat",
+    short="openai",
+    path="/v1/chat/completions",
+    headers={"authorization": "Bearer sk-conformance"},
+    request=_request,
+    facts_of_stream=_facts_of_stream,
+    facts_of_whole=facts_of_whole,
+    is_terminator=lambda event: event.data.strip() == _DONE,
+    is_noise=lambda event: False,
+    error_of_event=_error_of_event,
+    error_of_body=_error_of_body,
+    error_types={},
+    synthetic=_synthetic,
+    signs_reasoning=True,
+)
