@@ -18,6 +18,7 @@ for all of it. The response is closed on every way out, cancellation included, b
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -84,6 +85,8 @@ class _Opened(msgspec.Struct):
     chunks: list[LLMResponse]
     whole: LLMResponse | None = None
     """The provider did not stream but answered whole."""
+    first_deadline: float = math.inf
+    """Until when a real event must come, if only keep-alives have."""
 
 
 class HTTPProvider(Provider):
@@ -293,6 +296,8 @@ class HTTPProvider(Provider):
             with trio.CancelScope(deadline=min(deadline, first_deadline)):
                 response = await self._send(outgoing, request)
                 opened = await self._first_event(response, request, started)
+                if all(chunk.kind is EventKind.KEEP_ALIVE for chunk in opened.chunks) and opened.whole is None:
+                    opened.first_deadline = first_deadline
             if opened is None:
                 if first_deadline <= deadline:
                     raise ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
@@ -333,12 +338,15 @@ class HTTPProvider(Provider):
             return None
         response, decoder = opened.response, opened.decoder
         idle = self.settings.idle_timeout / 1000
+        first_deadline, done_at = opened.first_deadline, math.inf
         chunks, first, done = opened.chunks, True, False
         with trio.CancelScope(deadline=deadline) as scope:
             while True:
                 for place, chunk in enumerate(chunks):
+                    if chunk.kind is not EventKind.KEEP_ALIVE:
+                        first_deadline = math.inf
                     if chunk.kind is EventKind.DONE:
-                        done = True
+                        done, done_at = True, trio.current_time()
                     elif chunk.kind is EventKind.ERROR and chunk.error is not None:
                         await emitter.emit_batch(chunks[:place], first)
                         return error_of_event(chunk.error, chunk.raw)
@@ -348,8 +356,8 @@ class HTTPProvider(Provider):
                     await emitter.emit_batch(chunks, first)
                     first = False
                 # Only the wait for the provider counts as idle, not the wait for a slow client.
-                now = trio.current_time()
-                scope.deadline = min(deadline, now + (AFTER_DONE_GRACE if done else idle))
+                patience = done_at + AFTER_DONE_GRACE if done else trio.current_time() + idle
+                scope.deadline = min(deadline, first_deadline, patience)
                 try:
                     data = await response.receive()
                     scope.deadline = deadline
@@ -371,6 +379,8 @@ class HTTPProvider(Provider):
             return None
         if trio.current_time() >= deadline:
             return ProviderTimeoutError("total", self.settings.timeout / 1000)
+        if trio.current_time() >= first_deadline:
+            return ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
         return ProviderTimeoutError("idle", idle)
 
 
