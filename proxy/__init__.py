@@ -1,0 +1,1 @@
+"""The client side: the app, client APIs, routing, configuration, server and command. Imports providers/."""
