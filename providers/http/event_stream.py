@@ -46,7 +46,8 @@ class EventStreamDecoder:
                 continue
             try:
                 chunk = self._chunk_in(event)
-            except ValueError:
+            except (ValueError, LookupError, TypeError, AttributeError):
+                # Not JSON, or JSON of another shape than the function reads.
                 self.skipped += 1
                 log.warning("skipped a malformed event of %d bytes", len(event.raw))
                 continue

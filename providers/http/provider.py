@@ -54,6 +54,9 @@ AFTER_DONE_GRACE = 0.25
 KEEP_ALIVE_PATIENCE = 10.0
 """A keep-alive later than this many seconds after the request counts as a first event: the client needs one too."""
 
+MAX_HELD_KEEP_ALIVES = 100
+"""So many keep-alives are held back for a first event; more count as late."""
+
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 
@@ -322,7 +325,8 @@ class HTTPProvider(Provider):
             for chunk in new:
                 if chunk.kind is EventKind.ERROR and chunk.error is not None:
                     raise error_of_event(chunk.error, chunk.raw)
-                if chunk.kind is not EventKind.KEEP_ALIVE or trio.current_time() - started > KEEP_ALIVE_PATIENCE:
+                late = trio.current_time() - started > KEEP_ALIVE_PATIENCE or len(chunks) > MAX_HELD_KEEP_ALIVES
+                if chunk.kind is not EventKind.KEEP_ALIVE or late:
                     return _Opened(response, decoder, chunks)
             if not data:
                 return _Opened(response, decoder, chunks)
