@@ -13,6 +13,7 @@ from typing import Any
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 import trio
 
 from proxy.server import ServerSettings, serve_in_task
@@ -223,6 +224,13 @@ class H2Client:
 
     async def start(self) -> None:
         self.connection.initiate_connection()
+        await self.flush()
+
+    async def start_without_windows(self) -> None:
+        """Let the server send as much as it will: only the socket can hold it up."""
+        self.connection.initiate_connection()
+        self.connection.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        self.connection.increment_flow_control_window(2**31 - 1 - 65535)
         await self.flush()
 
     async def flush(self) -> None:

@@ -109,6 +109,24 @@ async def test_an_app_that_is_cancelled_in_mid_write_can_still_say_why() -> None
     assert len(body) % 1_000_000 == 3
 
 
+@pytest.mark.parametrize("protocol", ["http", "https"])
+async def test_a_send_that_is_cancelled_before_it_began_has_sent_nothing(
+    protocol: str, certificates: Certificates
+) -> None:
+    async def handler(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with trio.CancelScope() as cancelled:
+            cancelled.cancel()
+            await send({"type": "http.response.body", "body": b"not sent", "more_body": True})
+        await send({"type": "http.response.body", "body": b"sent"})
+
+    tls = {} if protocol == "http" else {"certfile": certificates.certfile, "keyfile": certificates.keyfile}
+    context = None if protocol == "http" else certificates.client()
+    async with serving(handler, **tls) as server, connected(server.port, context) as stream:
+        await stream.send_all(GET)
+        assert (await HttpReader(stream).answer()).body == b"sent"
+
+
 @pytest.mark.parametrize("protocol", ["h2c", "h2"])
 async def test_http2_without_a_window_resets_only_that_stream(protocol: str, certificates: Certificates) -> None:
     flood = Flood()
@@ -133,12 +151,11 @@ async def test_http2_that_does_not_read_its_socket_is_cut_off() -> None:
     flood = Flood()
     async with serving(flood, write_timeout=0.3) as server, connected(server.port) as stream:
         client = H2Client(stream)
-        client.connection.local_settings.initial_window_size = 2**31 - 1
-        client.connection.initiate_connection()
-        client.connection.increment_flow_control_window(2**31 - 1 - 65535)
+        await client.start_without_windows()
         await client.request("/flood")
-        with trio.fail_after(2):
+        with trio.fail_after(3):
             await flood.ended.wait()
+            await read_all(stream)  # ends: the connection is closed
         assert flood.told == ["write_timeout"]
         assert (await ask(server.port, GET)).status == 200
 

@@ -10,6 +10,7 @@ import h2.errors
 import pytest
 import trio
 
+from proxy.server import ClientDisconnectedError
 from tests.proxy.server.conftest import Certificates
 from tests.proxy.server.support import (
     GET,
@@ -183,6 +184,7 @@ async def test_a_client_that_leaves_after_the_whole_answer_is_no_disconnect(
         await reply(send)
         answered.set()
         await trio.sleep(0.1)
+        scope["extensions"]["triway.disconnect"].subscribe(heard.append)
         done.set()
 
     tls = {} if protocol == "http" else {"certfile": certificates.certfile, "keyfile": certificates.keyfile}
@@ -218,3 +220,36 @@ async def test_a_callback_that_raises_harms_nobody(caplog: pytest.LogCaptureFixt
             leave(stream, "fin")
             await left.wait()
     assert [record.message for record in caplog.records] == ["a disconnect callback raised"]
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+@pytest.mark.parametrize("protocol", ["http", "https", "h2"])
+async def test_a_sender_that_waits_for_the_client_is_woken(protocol: str, how: str, certificates: Certificates) -> None:
+    """The app waits in `send` because the client does not read; then the client leaves."""
+    raised: list[str] = []
+    over = trio.Event()
+
+    async def flood(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+        except ClientDisconnectedError as error:
+            raised.append(error.reason)
+            over.set()
+
+    tls = {} if protocol == "http" else {"certfile": certificates.certfile, "keyfile": certificates.keyfile}
+    context = None if protocol == "http" else certificates.client("h2" if protocol == "h2" else "http/1.1")
+    async with serving(flood, write_timeout=60, **tls) as server, connected(server.port, context) as stream:
+        if protocol == "h2":
+            client = H2Client(stream)
+            await client.start()
+            await client.request()
+        else:
+            await stream.send_all(GET)
+        await trio.sleep(0.2)
+        assert not over.is_set()
+        leave(stream, how)
+        with trio.fail_after(WITHIN):
+            await over.wait()
+    assert raised == ["disconnect"]

@@ -215,6 +215,25 @@ async def test_a_worker_that_dies_stops_the_whole_gracefully() -> None:
             assert await served.ends() == 1
 
 
+async def test_a_worker_that_dies_while_stopping_hurries_nobody() -> None:
+    async with process(workers=2) as served, connected(served.port) as stream:
+        await stream.send_all(get("/pid"))
+        reader = HttpReader(stream)
+        survivor = (await reader.answer()).body
+        victim = survivor
+        while victim == survivor:
+            victim = await body_of(served.port, "/pid")
+        await stream.send_all(get("/stream/1.5"))
+        await reader.until(b"begun\r\n")
+        # Stopped first, or it would be done before it can be killed.
+        os.kill(int(victim), signal.SIGSTOP)
+        served.process.send_signal(signal.SIGTERM)
+        await served.wait_for("stopping: ", 1)
+        os.kill(int(victim), signal.SIGKILL)
+        assert await reader.until(b"0\r\n\r\n") == b"4\r\ndone\r\n"
+        assert await served.ends() == 1
+
+
 async def test_workers_do_not_outlive_a_killed_parent() -> None:
     async with process(workers=2) as served:
         served.process.kill()

@@ -141,9 +141,7 @@ async def test_a_client_that_does_not_read_holds_nothing_up(protocol: str, certi
         async with connected(server.port, context) as stream:
             if protocol == "h2":
                 client = H2Client(stream)
-                client.connection.local_settings.initial_window_size = 2**31 - 1
-                client.connection.initiate_connection()
-                client.connection.increment_flow_control_window(2**31 - 1 - 65535)
+                await client.start_without_windows()
                 await client.request()
             else:
                 await stream.send_all(GET)
