@@ -45,12 +45,13 @@ async def _serve(
         await _turn_away(stream)
         return
     if isinstance(stream, trio.SSLStream):
-        with trio.move_on_after(settings.handshake_timeout) as patience:
+        handshake = _Handshake(settings.handshake_timeout)
+        with config.connections.holding(handshake), handshake.scope:
             try:
                 await stream.do_handshake()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
-        if patience.cancelled_caught:
+        if handshake.scope.cancelled_caught:
             return
         http2 = stream.selected_alpn_protocol() == "h2"
     try:
@@ -77,18 +78,25 @@ async def _serve(
     )
     with config.connections.holding(connection):
         rest = await connection.run()
-    if rest is not None:
-        await _serve_hypercorn(
-            app,
-            config,
-            context,
-            state,
-            wire.release(),
-            rest,
-            http2=rest.startswith(b"PRI"),
-            client=client,
-            server=server,
-        )
+        if rest is not None:
+            is_http2 = rest.startswith(b"PRI")
+            stream = wire.release()
+            await _serve_hypercorn(
+                app, config, context, state, stream, rest, http2=is_http2, client=client, server=server
+            )
+
+
+class _Handshake:
+    """A connection that is not one yet: given up at once when the worker stops."""
+
+    def __init__(self, timeout: float) -> None:
+        self.scope = trio.CancelScope(deadline=trio.current_time() + timeout)
+
+    def close_when_idle(self) -> None:
+        self.scope.cancel()
+
+    def abort(self) -> None:
+        self.scope.cancel()
 
 
 async def _serve_hypercorn(

@@ -41,14 +41,12 @@ class Connections:
             yield
         finally:
             self._open.discard(connection)
-            if self.closing and not self._open:
+            if not self._open:
                 self._none_left.set()
 
     def close_idle(self) -> None:
         """Close those without a request; the others close after theirs."""
         self.closing = True
-        if not self._open:
-            self._none_left.set()
         for connection in list(self._open):
             connection.close_when_idle()
 
@@ -58,5 +56,7 @@ class Connections:
             connection.abort()
 
     async def wait_none(self) -> None:
-        """Wait until none is left. Only after `close_idle`. Has no deadline of its own."""
-        await self._none_left.wait()
+        """Wait until none is left. For one task at a time. Has no deadline of its own."""
+        while self._open:
+            self._none_left = trio.Event()
+            await self._none_left.wait()

@@ -78,7 +78,8 @@ class Http1Connection:
         self._full = False
         self._space = trio.lowlevel.ParkingLot()
         self._main: trio.lowlevel.Task | None = None
-        self._deadline = trio.current_time() + settings.header_timeout
+        # One that was accepted in the shutdown's last moment is served if it is quick.
+        self._deadline = trio.current_time() + (LINGER if connections.closing else settings.header_timeout)
         self._patience = trio.CancelScope(deadline=self._deadline)
         self._scope = trio.CancelScope()
 

@@ -55,6 +55,10 @@ class Shutdown:
             self._forced.set()
             _log.warning("stopping at once: %d connections are cut off", len(self._connections))
 
+    async def requested(self) -> None:
+        """Wait until a stop is asked for."""
+        await self._requested.wait()
+
     async def stop_accepting(self) -> None:
         """Hypercorn's shutdown trigger: returns when it shall close the listeners."""
         await self._requested.wait()

@@ -35,6 +35,8 @@ async def run_worker(
 
     `sockets` listen already, and are closed in every case. `started` is called once connections are accepted.
 
+    A stop that is asked for while the app still starts up cancels the startup.
+
     Raises `StartupError` when the app's lifespan startup fails or takes too long. When cancelled, closes everything at
     once and skips the lifespan shutdown.
     """
@@ -43,8 +45,16 @@ async def run_worker(
     hypercorn.protocol.h2.StreamBuffer = BoundedBuffer  # type: ignore[misc]
     shutdown = Shutdown(app, config.settings, config.connections)
     failure: BaseException | None = None
+    status = _Started(started)
+
+    async def abandon_startup() -> None:
+        await shutdown.requested()
+        if not status.is_started:
+            nursery.cancel_scope.cancel()
+
     try:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(abandon_startup)
             nursery.start_soon(stop_source, shutdown)
             nursery.start_soon(shutdown.finish)
             await hypercorn.trio.run.worker_serve(
@@ -52,7 +62,7 @@ async def run_worker(
                 config,
                 sockets=sockets,
                 shutdown_trigger=shutdown.stop_accepting,
-                task_status=_Started(started),
+                task_status=status,
             )
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
@@ -68,11 +78,13 @@ async def run_worker(
 
 
 class _Started(trio.TaskStatus[list[str]]):
-    def __init__(self, started: Callable[[], None]) -> None:
-        self._started = started
+    def __init__(self, on_started: Callable[[], None]) -> None:
+        self._on_started = on_started
+        self.is_started = False
 
     def started(self, value: list[str] | None = None) -> None:
-        self._started()
+        self.is_started = True
+        self._on_started()
 
 
 def _lifespan_failure(error: BaseException) -> BaseException | None:

@@ -59,6 +59,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": "no such provider"})
             return
         if self._startup == "hangs":
+            print("lifespan begins", flush=True)
             await trio.sleep_forever()
         await send({"type": "lifespan.startup.complete"})
         await receive()

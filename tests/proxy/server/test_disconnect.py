@@ -24,8 +24,8 @@ from tests.proxy.server.support import (
     serving,
 )
 
-WITHIN = 0.1
-"""Seconds from the client's end to the app's hearing of it."""
+WITHIN = 0.5
+"""Seconds from the client's end to the app's hearing of it. It takes a few ms; the rest is for a busy machine."""
 
 
 class Watcher:

@@ -269,6 +269,29 @@ async def test_a_failing_startup_says_why(workers: int) -> None:
     assert "Traceback" not in served.output
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_signal_ends_a_startup(workers: int) -> None:
+    async with process("hangs", ready=False, workers=workers) as served:
+        await served.wait_for("lifespan begins", workers)
+        served.process.send_signal(signal.SIGTERM)
+        assert await served.ends(within=3) == 0
+
+
+async def test_sighup_replaces_the_workers() -> None:
+    async with process(workers=2) as served:
+        old = await body_of(served.port, "/pid")
+        async with connected(served.port) as stream:
+            await stream.send_all(get("/stream/0.5"))
+            reader = HttpReader(stream)
+            await reader.until(b"begun\r\n")
+            served.process.send_signal(signal.SIGHUP)
+            assert await reader.until(b"0\r\n\r\n") == b"4\r\ndone\r\n"
+        await served.wait_for("Running on", 4)
+        assert await body_of(served.port, "/pid") != old
+        served.process.send_signal(signal.SIGTERM)
+        assert await served.ends() == 0
+
+
 async def test_a_slow_startup_says_so() -> None:
     async with process("hangs", ready=False, startup_timeout=0.2) as served:
         assert await served.ends() == 1

@@ -152,6 +152,26 @@ async def test_a_client_that_does_not_read_holds_nothing_up(protocol: str, certi
                 await server.stopped.wait()
 
 
+async def test_a_handshake_holds_nothing_up(certificates: Any) -> None:
+    tls: dict[str, Any] = {"certfile": certificates.certfile, "keyfile": certificates.keyfile}
+    async with serving(echo, handshake_timeout=60, graceful_timeout=60, **tls) as server:
+        async with connected(server.port) as stream:
+            await stream.send_all(b"\x16\x03\x01")
+            await trio.sleep(0.05)
+            server.shutdown.set()
+            with trio.fail_after(1.5):
+                await server.stopped.wait()
+
+
+async def test_a_head_that_is_not_complete_holds_up_only_until_its_deadline() -> None:
+    async with serving(echo, header_timeout=0.3, graceful_timeout=60) as server, connected(server.port) as stream:
+        await stream.send_all(GET[:10])
+        await trio.sleep(0.05)
+        server.shutdown.set()
+        assert (await HttpReader(stream).answer()).status == 408
+        await server.stopped.wait()
+
+
 async def test_http2_streams_finish_too(certificates: Any) -> None:
     gate = trio.Event()
     tls: dict[str, Any] = {"certfile": certificates.certfile, "keyfile": certificates.keyfile}
