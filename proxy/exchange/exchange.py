@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -26,6 +27,7 @@ from proxy.exchange.model import ServedModel
 from proxy.exchange.outcome import Outcome, record
 from proxy.exchange.request_id import request_id_of
 from proxy.observe.logs import describe_exception, get_logger
+from proxy.server.app import ClientDisconnectedError
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
@@ -125,6 +127,8 @@ class Exchange:
                 error = self._abort_error or self._out_of_time()
         except ClientGoneError:
             self.depart("disconnect")
+        except ClientDisconnectedError as gone:
+            self.depart(gone.reason)
         except GatewayError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001 - a provider's fault must not take the connection with it
@@ -132,7 +136,8 @@ class Exchange:
         if error is not None:
             self._error = error
             if self._departed is None:
-                await self._fail(error)
+                with suppress(ClientDisconnectedError):  # it left without hearing it
+                    await self._fail(error)
 
     async def _answer(self, nursery: trio.Nursery | None) -> None:
         gateway = self._gateway
@@ -207,7 +212,11 @@ class Exchange:
             headers = [*_STREAM, *self._answer_headers(self._request)]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._bytes_out += len(data)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        except ClientDisconnectedError as gone:
+            self.depart(gone.reason)  # where a stream is drained, it goes on from here
+            await trio.lowlevel.checkpoint_if_cancelled()
 
     def _send_with_deadline(self, send: Send) -> Send:
         """HTTP/2's flow control can hold a write for ever; HTTP/1.1's writes have the server's own deadline."""

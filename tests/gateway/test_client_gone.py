@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 from typing import Any
 
@@ -15,7 +17,8 @@ from conformance.replay.faults.connection import Stall, after_events
 from providers.http import HTTPProvider
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
-from tests.support.client import RawClient
+from proxy.server.app import ClientDisconnectedError, Disconnect
+from tests.support.client import RawClient, body_for
 from tests.support.gateway import Running, gateway_to, openai_client, serving, wait_until
 from tests.support.gateway import model as entry
 from tests.support.reading import read_openai_stream
@@ -210,3 +213,40 @@ async def test_two_hundred_streams_abandoned_at_random_leave_nothing_and_the_nex
 def idle_connections(gateway: Running) -> int:
     """Upstream sockets that the gateway still has open (all idle once no slot is used)."""
     return sum(provider.upstream.open_connections for provider in providers_of(gateway))
+
+
+async def test_a_write_that_finds_the_client_gone_is_no_internal_error() -> None:
+    """A write may see a reset before the server's reader does: `send` then raises, as ASGI 2.4 has it."""
+    log = io.StringIO()
+    body = json.dumps(body_for("openai-chat")).encode()
+    sent = 0
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 2:
+            raise ClientDisconnectedError("disconnect")
+
+    async with ReplayServer(Play(TEXT["openai-chat"])) as upstream:
+        async with serving([entry("openai-chat", upstream.url)], log=log) as gateway:
+            await gateway.gateway(
+                {
+                    "type": "http",
+                    "http_version": "1.1",
+                    "method": "POST",
+                    "path": "/v1/chat/completions",
+                    "query_string": b"",
+                    "headers": [],
+                    "extensions": {"triway.disconnect": Disconnect()},
+                },
+                receive,
+                send,
+            )
+            assert not slots(gateway)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert not [line for line in lines if line["event"] == "unexpected exception"]
+    [request] = [line for line in lines if line["event"] == "request"]
+    assert (request["status"], request["departed"]) == (499, "disconnect")
