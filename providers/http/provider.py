@@ -60,7 +60,14 @@ MAX_HELD_KEEP_ALIVES = 100
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 
-_RELAYED_HEADERS = ("retry-after", "x-should-retry", "x-ratelimit-", "anthropic-ratelimit-", "openai-processing-ms")
+_RELAYED_HEADERS = (
+    b"retry-after",
+    b"x-should-retry",
+    b"x-ratelimit-",
+    b"anthropic-ratelimit-",
+    b"openai-processing-ms",
+)
+_REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id"})
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What a pure function raises over bytes that are not what it was written for (msgspec's errors are ValueErrors)."""
@@ -255,13 +262,20 @@ class HTTPProvider(Provider):
         )
         good = False
         try:
-            names = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
-            request.notes.upstream_request_id = names.get("x-request-id") or names.get("request-id")
-            request.notes.headers = {k: v for k, v in names.items() if k.startswith(_RELAYED_HEADERS)}
+            notes = request.notes
+            notes.headers = {}
+            for key, text in response.headers:
+                if key in _REQUEST_ID_HEADERS:
+                    notes.upstream_request_id = text.decode("latin-1")
+                elif key.startswith(_RELAYED_HEADERS):
+                    notes.headers[key.decode("latin-1")] = text.decode("latin-1")
             good = response.status < 300
             if good:
                 return response
-            raise await self._error_of(response, names)
+            names = {key.decode("latin-1"): text.decode("latin-1") for key, text in response.headers}
+            error = await self._error_of(response, names)
+            error.headers = notes.headers
+            raise error
         finally:
             if not good:
                 response.close()
@@ -282,7 +296,6 @@ class HTTPProvider(Provider):
         error.retry_after = parse_retry_after(headers)
         if headers.get("x-should-retry") == "false":
             error.retryable = False
-        error.headers = {k: v for k, v in headers.items() if k.startswith(_RELAYED_HEADERS)}
         if status == 401:
             # The body speaks of the gateway's own key, perhaps with a piece of it: not for the client.
             error.raw = None

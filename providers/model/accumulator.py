@@ -197,7 +197,8 @@ class Accumulator:
     def add(self, chunk: LLMResponse) -> None:
         """Take in one chunk (or a whole response: its messages count as one delta)."""
         self.chunks += 1
-        if len(self._head) < 6:
+        # Providers name themselves at once; two fields may come with the finish.
+        if self.chunks <= 4 or chunk.service_tier is not None or chunk.system_fingerprint is not None:
             self._read_head(chunk)
         if chunk.usage is not None:
             self.usage = merge_usage(self.usage, chunk.usage)
@@ -209,6 +210,8 @@ class Accumulator:
 
     def _read_head(self, chunk: LLMResponse) -> None:
         head = self._head
+        if len(head) == 6:
+            return
         for name in ("id", "model", "created", "system_fingerprint", "service_tier", "metadata"):
             if name not in head and (value := getattr(chunk, name)):
                 head[name] = value
