@@ -213,6 +213,28 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await reply(send, await read_body(receive))
 
 
+def start(*headers: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+def sends(*messages: dict[str, Any]) -> App:
+    """An app that answers every request with these messages."""
+
+    async def handler(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    return App(handler)
+
+
+def request(method: bytes = b"GET", version: bytes = b"1.1", headers: bytes = b"") -> bytes:
+    return method + b" / HTTP/" + version + b"\r\nhost: test\r\n" + headers + b"\r\n"
+
+
 class H2Client:
     """An HTTP/2 client on one connection: `h2` and a socket."""
 
