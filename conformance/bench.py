@@ -12,17 +12,18 @@ import trio
 
 from conformance.answered import Answered
 from conformance.cases import Case, Scope, Take, cases_of, selects
-from conformance.checks import ANSWER_CHECKS, PROBES, Broken, Probe, Seen
+from conformance.checks import ANSWER_CHECKS, PROBES, BrokenPromiseError, Probe, Seen
 from conformance.checks.no_leak import NoLeak
 from conformance.facts import Usage
 from conformance.leaks import LeakMeter
 from conformance.oracles.expected import Expected, expect
 from conformance.oracles.sdk import SDKS, Reading
-from conformance.replay import FAULTS, Delivery, Play
-from conformance.replay.faults import Stall
+from conformance.replay import FAULTS, Delivery, Fault, Play
+from conformance.replay.faults import Stall, StatusFault
 from conformance.result import Evidence, Result
 from conformance.stage import Stage
 from conformance.subjects.base import Question, Subject
+from providers.replay.recording import Recording
 
 PROBE_SECONDS = 120.0
 SENT_BYTES = 24 * 1024
@@ -41,6 +42,7 @@ class Bench:
     ) -> None:
         self.stage = stage
         self.subjects = list(subjects)
+        self._meters = {subject.name: LeakMeter(subject, stage) for subject in subjects}
         self._deliveries = deliveries
         self._scope: Scope = scope
         self._only = only
@@ -95,16 +97,17 @@ class Bench:
     async def run_probe(self, subject: Subject, probe: Probe, variant: str, case: Case) -> list[Result]:
         """One probe, and whether it left anything behind (which a broken promise may, and is not asked)."""
         started = trio.current_time()
-        meter = LeakMeter(subject, self.stage)
+        meter = self._meters[subject.name]
+        await meter.mark()
         reason = f"no end within {PROBE_SECONDS:g} s"
         with trio.move_on_after(PROBE_SECONDS):
             try:
                 await probe.run(subject, self.stage, variant)
                 reason = ""
-            except Broken as broken:
+            except BrokenPromiseError as broken:
                 reason = str(broken)
         results = [Result(case=case, check=probe.name, outcome="failed" if reason else "passed", reason=reason)]
-        left = await meter.settle()
+        left = await meter.settle(self.stage.prompts())
         if not reason:
             leaks = "; ".join(left)
             results.append(Result(case=case, check=NoLeak.name, outcome="failed" if leaks else "passed", reason=leaks))
@@ -119,22 +122,27 @@ class Bench:
         delivery = self._deliveries[case.delivery]
         if not await subject.prepare(take.recording, delivery):
             return None
-        play = Play(take.recording, delivery, fault)
+        play = Play(_without_wait(take), delivery, fault)
         answer = play.answer
         streamed = take.recording.kind == "stream" or (take.recording.kind == "error" and bool(_asked_for_stream(take)))
         prompt = self.stage.prompt_for(play)
-        meter = LeakMeter(subject, self.stage)
+        meter = self._meters[subject.name]
+        await meter.mark()
         counted = subject.counted()
         question = Question(prompt=prompt, stream=streamed, impatient=isinstance(fault, Stall))
         answered = await subject.ask(question)
-        leaks = await meter.settle()
+        leaks = await meter.settle([prompt], impatient=question.impatient)
         requests = self.stage.received(prompt)
         counted = _difference(counted, subject.counted())
         sdk: Reading | None = None
-        if subject.traits.http and subject.wire.api in SDKS and (baseline is None or (fault and take.is_exemplar)):
+        if (
+            subject.traits.http
+            and subject.wire.api in SDKS
+            and (baseline is None or (take.is_exemplar and _is_for_sdk(fault)))
+        ):
             model = subject.model + ("-impatient" if question.impatient and subject.traits.strict else "")
             sdk = await SDKS[subject.wire.api](subject.base_url, model, prompt, streamed)
-            await LeakMeter(subject, self.stage).settle()
+            await meter.settle([prompt], impatient=question.impatient)
         self.stage.drop(prompt)
         return Seen(
             case=case,
@@ -195,6 +203,21 @@ def _bounded(lines: list[str]) -> list[str]:
 def _asked_for_stream(take: Take) -> bool:
     request = take.recording.request
     return request is not None and isinstance(request.body, dict) and bool(request.body.get("stream"))
+
+
+def _without_wait(take: Take) -> Recording:
+    """The recording, with `Retry-After: 0` for its own: waits have faults of their own, and need not be long."""
+    recording = take.recording
+    headers = recording.response.headers
+    if "retry-after" not in headers:
+        return recording
+    response = msgspec.structs.replace(recording.response, headers={**headers, "retry-after": "0"})
+    return msgspec.structs.replace(recording, response=response)
+
+
+def _is_for_sdk(fault: Fault | None) -> bool:
+    """Whether the SDK is asked about a fault too. Not if it takes seconds: what it reads is what the suite reads."""
+    return fault is not None and not (isinstance(fault, StatusFault) and fault.retry_after)
 
 
 def _difference(before: Usage | None, after: Usage | None) -> Usage | None:

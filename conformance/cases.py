@@ -120,6 +120,8 @@ def cases_of(
             continue
         if not traits.strict and not _owed_by_anyone(fault):
             continue
+        if isinstance(fault, StatusFault) and fault.retry_after and not streamed:
+            continue  # a second each, and no other than streamed
         if take.is_exemplar or (scope == "full" and streamed and _depends_on_content(fault)):
             yield msgspec.structs.replace(blank, fault=name)
 

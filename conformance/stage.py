@@ -24,6 +24,7 @@ class Stage:
         self._plays: dict[int, Play] = {}
         self._arrivals: dict[int, list[int]] = defaultdict(list)
         self._last = 0
+        self._connections: dict[int, set[int]] = defaultdict(set)
 
     @property
     def url(self) -> str:
@@ -35,15 +36,24 @@ class Stage:
         self._plays[self._last] = play
         return f"triway-case-{self._last}-"
 
+    def prompts(self) -> list[str]:
+        """All prompts that are known."""
+        return [f"triway-case-{number}-" for number in self._plays]
+
     def drop(self, prompt: str) -> None:
         """Forget the prompt's play; whoever still asks gets a 400."""
         number = _number(prompt.encode())
         self._plays.pop(number, None)
         self._arrivals.pop(number, None)
+        self._connections.pop(number, None)
 
     def received(self, prompt: str) -> int:
         """How many requests came with this prompt."""
         return len(self._arrivals[_number(prompt.encode())])
+
+    def connections(self, prompt: str) -> set[int]:
+        """The connections on which requests with this prompt came, open or not."""
+        return self._connections[_number(prompt.encode())]
 
     async def exchange(self, prompt: str) -> Exchange:
         """The first exchange with this prompt, as soon as its request is there. Has no deadline of its own."""
@@ -58,6 +68,7 @@ class Stage:
         if play is None:
             return Play(EXHAUSTED)
         self._arrivals[number].append(self.server.received + 1)
+        self._connections[number].add(request.connection)
         return play
 
 

@@ -1,6 +1,6 @@
 """The checks, one a file. The order here is the order of the report's columns."""
 
-from conformance.checks.base import AnswerCheck, Broken, Check, Probe, Seen
+from conformance.checks.base import AnswerCheck, BrokenPromiseError, Check, Probe, Seen
 from conformance.checks.error_map import ErrorMap
 from conformance.checks.honest_ending import HonestEnding
 from conformance.checks.lossless import Lossless
@@ -21,4 +21,4 @@ ANSWER_CHECKS: tuple[AnswerCheck, ...] = (
 PROBES: tuple[Probe, ...] = ()
 CHECKS: tuple[Check, ...] = (*ANSWER_CHECKS, *PROBES)
 
-__all__ = ["ANSWER_CHECKS", "CHECKS", "PROBES", "AnswerCheck", "Broken", "Check", "Probe", "Seen"]
+__all__ = ["ANSWER_CHECKS", "CHECKS", "PROBES", "AnswerCheck", "BrokenPromiseError", "Check", "Probe", "Seen"]

@@ -70,7 +70,7 @@ class AnswerCheck(Check):
         """Why the promise is broken; None: it is kept."""
 
 
-class Broken(Exception):
+class BrokenPromiseError(Exception):
     """A probe found its promise broken; the message says how."""
 
 
@@ -83,4 +83,4 @@ class Probe(Check):
 
     @abstractmethod
     async def run(self, subject: Subject, stage: Stage, variant: str) -> None:
-        """Raises `Broken`. Leaves nothing behind that is its own."""
+        """Raises `BrokenPromiseError`. Leaves nothing behind that is its own."""

@@ -23,8 +23,9 @@ class SplitProof(AnswerCheck):
             where = "this delivery" if answered.failure is not None else "the baseline"
             return f"{where} alone failed: {failure.message}"
         if answered.failure is not None and baseline.failure is not None:
-            if (answered.failure.status, answered.failure.type) != (baseline.failure.status, baseline.failure.type):
-                return f"failed with {answered.failure}, in the baseline with {baseline.failure}"
+            now, then = answered.failure, baseline.failure
+            if (now.status, now.type, now.kind) != (then.status, then.type, then.kind):
+                return f"failed with {now}, in the baseline with {then}"
         found = differences(baseline.facts, answered.facts)
         if found:
             return "; ".join(found)

@@ -76,6 +76,8 @@ class ReplayServer:
         """Requests so far."""
         self.accepted = 0
         """Connections so far."""
+        self.open_numbers: set[int] = set()
+        """Which of them are open, counted from 1 (`ReceivedRequest.connection`)."""
 
     @property
     def url(self) -> str:
@@ -130,11 +132,13 @@ class ReplayServer:
 
     async def _serve(self, sock: socket.socket, number: int) -> None:
         connection = Connection(sock, number, self._exchange, self._ssl)
+        self.open_numbers.add(number)
         try:
             await trio.sleep(self._accept_delay)
             await connection.serve()
         finally:
             connection.close()
+            self.open_numbers.discard(number)
             self._limit.release_on_behalf_of(sock)
 
     def _exchange(self, request: ReceivedRequest) -> Exchange:

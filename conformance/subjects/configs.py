@@ -1,4 +1,4 @@
-"""How a provider of any type is pointed at the replay server: from its schema, so that a new one needs no entry here."""
+"""How a provider of any type is pointed at the replay server: from its schema, so a new one needs no entry here."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from conformance.subjects.http_subject import HTTPSubject
 from conformance.subjects.provider import slots_of
 from conformance.wires import WIRES, WireFormat
 from providers.provider import Provider
+from proxy.apis import BUILTIN_APIS, api_registry, make_apis
 from proxy.app import make_app
-from proxy.apis import BUILTIN_APIS
 from proxy.config import GatewayConfig, ModelEntry
 from proxy.config.settings import ServerConfig
 from proxy.exchange.model import ServedModel
@@ -86,7 +86,7 @@ async def open_gateway(
         for cls, _ in providers
         for impatient in (False, True)
     ]
-    gateway = make_app(GatewayConfig(models=tuple(entries), server=ServerConfig(port=0)))
+    gateway = make_app(GatewayConfig(models=tuple(entries), server=ServerConfig(port=0)), make_apis(api_registry()))
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
 

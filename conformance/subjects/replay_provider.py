@@ -1,4 +1,4 @@
-"""The `replay` provider: it plays a file, so it is made anew for each recording and hears of deliveries by chunk size."""
+"""The `replay` provider: it plays a file, so it is made anew for each recording; a delivery is its chunk size."""
 
 from __future__ import annotations
 

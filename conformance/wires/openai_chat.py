@@ -28,6 +28,7 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
     finish: str | None = None
     texts: list[str] = []
     reasoning: list[str] = []
+    detailed: list[str] = []
     for chunk in chunks:
         if not isinstance(chunk, dict):
             continue
@@ -38,9 +39,10 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
             texts.append(choice.get("text") or "")  # legacy completions
             finish = choice.get("finish_reason") or finish
             delta = choice.get("delta") or {}
-            text, thought = _take_message(facts, delta)
+            text, thought, details = _take_message(facts, delta)
             texts.append(text)
             reasoning.append(thought)
+            detailed.append(details)
             for position, call in enumerate(delta.get("tool_calls") or []):
                 index = position if call.get("index") is None else call["index"]
                 function = call.get("function") or {}
@@ -53,7 +55,7 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
                 known[0] = known[0] or call.get("id") or ""
                 known[1] = known[1] or function.get("name") or ""
                 known[2] += function.get("arguments") or ""
-    facts.text, facts.reasoning = "".join(texts), "".join(reasoning)
+    facts.text, facts.reasoning = "".join(texts), "".join(reasoning) or "".join(detailed)
     facts.tool_calls = [(name, arguments_of(arguments)) for _, name, arguments in calls.values()]
     facts.finish = finish_of(finish, has_calls=bool(facts.tool_calls))
     return facts
@@ -71,7 +73,8 @@ def facts_of_whole(answer: JSON) -> Facts:
     _take_usage(facts, answer)
     choice = answer["choices"][0]
     message = choice.get("message") or {}
-    text, facts.reasoning = _take_message(facts, message)
+    text, told, details = _take_message(facts, message)
+    facts.reasoning = told or details
     facts.text = (choice.get("text") or "") + text
     for call in message.get("tool_calls") or []:
         function = call.get("function") or {}
@@ -80,8 +83,8 @@ def facts_of_whole(answer: JSON) -> Facts:
     return facts
 
 
-def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str]:
-    """Text and reasoning of a message or delta; its signatures go to `facts`."""
+def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str, str]:
+    """Text, reasoning, and reasoning as `reasoning_details` repeat it; the signatures in there go to `facts`."""
     text = thought = ""
     content = message.get("content")
     if isinstance(content, list):
@@ -94,14 +97,13 @@ def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str]:
         text += content or ""
     text += message.get("refusal") or ""
     details = message.get("reasoning_details") or []
-    told = message.get("reasoning_content") or message.get("reasoning")
-    thought += told or "".join(detail.get("text") or "" for detail in details)
+    thought += message.get("reasoning_content") or message.get("reasoning") or ""
     for detail in details:
         if detail.get("signature"):
             facts.signatures.append(detail["signature"])
         if detail.get("type") == "reasoning.encrypted":
             facts.redacted.append(detail.get("data") or "")
-    return text, thought
+    return text, thought, "".join(detail.get("text") or "" for detail in details)
 
 
 def _take_usage(facts: Facts, chunk: dict[str, JSON]) -> None:
