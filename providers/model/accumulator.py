@@ -197,8 +197,13 @@ class Accumulator:
     def add(self, chunk: LLMResponse) -> None:
         """Take in one chunk (or a whole response: its messages count as one delta)."""
         self.chunks += 1
-        # Providers name themselves at once; two fields may come with the finish.
-        if self.chunks <= 4 or chunk.service_tier is not None or chunk.system_fingerprint is not None:
+        # Providers name themselves in their first events; two fields may come with the finish.
+        if (
+            len(self._head) < 2
+            or self.chunks <= 4
+            or chunk.service_tier is not None
+            or chunk.system_fingerprint is not None
+        ):
             self._read_head(chunk)
         if chunk.usage is not None:
             self.usage = merge_usage(self.usage, chunk.usage)

@@ -148,7 +148,8 @@ async def test_an_unknown_path_is_a_404_in_the_api_s_shape(
     async with serving(listed_models()) as gateway, gateway.http() as http:
         answer = await http.request(method, path, headers=headers)
     assert answer.status_code == 404
-    assert path in check_error_shape(api, answer.content, "not_found_error")
+    kind = "not_found_error" if api == "anthropic-messages" else "invalid_request_error"
+    assert path in check_error_shape(api, answer.content, kind)
 
 
 WRONG_METHODS = [

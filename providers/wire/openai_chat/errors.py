@@ -22,7 +22,7 @@ _TYPES: dict[ErrorKind, tuple[str, str | None]] = {
     ErrorKind.INVALID_REQUEST: ("invalid_request_error", None),
     ErrorKind.AUTHENTICATION: ("authentication_error", "invalid_api_key"),
     ErrorKind.PERMISSION: ("permission_error", None),
-    ErrorKind.NOT_FOUND: ("not_found_error", None),
+    ErrorKind.NOT_FOUND: ("invalid_request_error", None),  # OpenAI's own word for an unknown model
     ErrorKind.CONFLICT: ("conflict_error", None),
     ErrorKind.TOO_LARGE: ("request_too_large", None),
     ErrorKind.UNPROCESSABLE: ("unprocessable_entity_error", None),
@@ -38,7 +38,9 @@ _TYPES: dict[ErrorKind, tuple[str, str | None]] = {
 """What each kind is called on this wire: its type, and the code for an error that brings none of its own."""
 
 _KINDS: dict[str, ErrorKind] = {type_: kind for kind, (type_, _) in _TYPES.items()} | {
+    "invalid_request_error": ErrorKind.INVALID_REQUEST,
     # What OpenAI and its vendors write besides, as type or as code.
+    "not_found_error": ErrorKind.NOT_FOUND,
     "invalid_api_key": ErrorKind.AUTHENTICATION,
     "request_forbidden": ErrorKind.PERMISSION,
     "model_not_found": ErrorKind.NOT_FOUND,

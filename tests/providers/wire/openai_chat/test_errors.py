@@ -43,8 +43,9 @@ def test_body_has_the_four_members(error: GatewayError) -> None:
         assert body["error"]["code"] == error.code
 
 
-def test_every_kind_has_a_type_of_its_own_and_back() -> None:
-    assert {_KINDS[type_] for type_, _ in _TYPES.values()} == set(ErrorKind)
+def test_every_kind_has_a_type_and_all_but_one_are_read_back_from_it() -> None:
+    # OpenAI calls an unknown model an invalid request; its status tells.
+    assert {_KINDS[type_] for type_, _ in _TYPES.values()} == set(ErrorKind) - {ErrorKind.NOT_FOUND}
 
 
 @pytest.mark.parametrize("error", ALL, ids=lambda error: f"{type(error).__name__}-{error.kind}")
