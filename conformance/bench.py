@@ -108,6 +108,8 @@ class Bench:
                 reason = str(broken)
         results = [Result(case=case, check=probe.name, outcome="failed" if reason else "passed", reason=reason)]
         left = await meter.settle(self.stage.prompts())
+        for prompt in self.stage.prompts():
+            self.stage.drop(prompt)
         if not reason:
             leaks = "; ".join(left)
             results.append(Result(case=case, check=NoLeak.name, outcome="failed" if leaks else "passed", reason=leaks))

@@ -6,6 +6,7 @@ Pure functions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -15,10 +16,13 @@ from conformance.replay.deliveries import DELIVERIES, Delivery, original_timing,
 BASELINE = "event"
 """The delivery by which a subject's reading is held against the oracle; the others are held against this one."""
 
-PAUSE_SECONDS = 0.12
+PAUSE_SECONDS = 0.08
 """What all pauses of one answer add up to, at most."""
 _SHORTEST_PAUSE = 0.004
 """Shorter ones are put together: a timer has no finer grain."""
+FINE_PIECES = 6000
+COARSE = 16
+"""After so many pieces of one answer, so many go together: the longest bodies would take minutes byte by byte."""
 
 
 def run_deliveries(seed: int) -> dict[str, Delivery]:
@@ -27,17 +31,23 @@ def run_deliveries(seed: int) -> dict[str, Delivery]:
     for split in (random_splits(2 * seed + 1), random_splits(2 * seed + 2, mean=5)):
         chosen[split.name] = split
     for paced in (original_timing(), slow_drip()):
-        chosen[paced.name] = _bounded(paced)
-    return chosen
+        sentence = f"{paced.sentence}; {PAUSE_SECONDS * 1000:g} ms in all at most"
+        chosen[paced.name] = msgspec.structs.replace(paced, sentence=sentence)
+    return {name: _bounded(delivery) for name, delivery in chosen.items()}
 
 
 def _bounded(delivery: Delivery) -> Delivery:
     def cut(answer: Answer) -> Iterator[Piece]:
-        return _with_pauses(list(delivery.cut(answer)))
+        return _with_pauses(_coarser(delivery.cut(answer)))
 
-    return msgspec.structs.replace(
-        delivery, cut=cut, sentence=f"{delivery.sentence}, in {PAUSE_SECONDS * 1000:g} ms at most"
-    )
+    return msgspec.structs.replace(delivery, cut=cut)
+
+
+def _coarser(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    pieces = iter(pieces)
+    yield from islice(pieces, FINE_PIECES)
+    while together := list(islice(pieces, COARSE)):
+        yield Piece(b"".join(piece.data for piece in together), sum(piece.delay for piece in together))
 
 
 def _with_pauses(pieces: Iterable[Piece]) -> Iterator[Piece]:

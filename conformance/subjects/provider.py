@@ -120,8 +120,10 @@ async def _stream(provider: Provider, wire: WireFormat, request: LLMRequest, que
             failure = Failure(message=result.error or "", status=result.status, in_band=emitter.begun)
     except Exception as error:  # noqa: BLE001 - see above
         failure = failure_of(error, in_band=emitter.begun)
+        _keep_raw(error, emitter)
     if emitter.error is not None:
         failure = failure_of(emitter.error, in_band=emitter.begun)
+        _keep_raw(emitter.error, emitter)
     answered = read_stream(wire, b"".join(emitter.raw)) if emitter.raw else Answered()
     answered.facts = facts_of(emitter.accumulator.response())
     answered.decoded = emitter.decoded
@@ -135,6 +137,12 @@ async def _stream(provider: Provider, wire: WireFormat, request: LLMRequest, que
     if emitter.final is not None and facts_of(emitter.final) != answered.facts:
         answered.breaches.append("the final call does not carry the response that its chunks add up to")
     return answered
+
+
+def _keep_raw(error: Exception, emitter: CollectingEmitter) -> None:
+    """The event that reported an error goes on to a client of the same API like any other."""
+    if isinstance(error, ProviderError) and error.raw is not None and emitter.begun:
+        emitter.raw.append(error.raw.body)
 
 
 class CollectingEmitter(ChunkEmitter):

@@ -14,8 +14,9 @@ import msgspec
 
 from conformance.replay.answer import Answer
 from conformance.replay.faults.base import MAX_EVENT_BYTES, SUCCESS, Expectation, Fault
-from conformance.replay.faults.terminator import is_terminator
+from conformance.replay.faults.terminator import is_terminator, tells_finish
 from providers.errors import ErrorKind
+from providers.replay.events import has_data
 
 _ERROR_EVENTS = {
     "openai-chat": b'data: {"error":{"message":"The server had an error while processing your request.",'
@@ -194,7 +195,10 @@ class MissingTerminator(Fault):
 
 @dataclass(frozen=True)
 class EarlyEnd(Fault):
-    """The body ends in good order between two events, before the finish reason: only the content tells it is cut."""
+    """The body ends in good order between two events: only the content tells that it is cut.
+
+    It ends before the event with the finish reason, if that is among the first `events`.
+    """
 
     events: int
     streams_only: ClassVar[bool] = True
@@ -204,14 +208,24 @@ class EarlyEnd(Fault):
         return f"the body ends in good order after {self.events} events, before the finish reason"
 
     def edit(self, answer: Answer) -> Answer:
-        return _with_body(answer, answer.body[: _offset_before(answer, self.events)])
+        return _with_body(answer, answer.body[: _offset_before(answer, self._kept(answer))])
+
+    def _kept(self, answer: Answer) -> int:
+        """How many events come."""
+        events = 0
+        for block in answer.blocks:
+            if events == self.events or tells_finish(block, answer.api):
+                break
+            events += has_data(block)
+        return events
 
     def expect(self, answer: Answer) -> Expectation:
+        begun = self._kept(answer) > 0
         return Expectation(
             outcome="error",
-            in_band=self.events > 0,
+            in_band=begun,
             kinds=(ErrorKind.BAD_RESPONSE, ErrorKind.CONNECTION),
-            retried=False if self.events else None,
+            retried=False if begun else None,
         )
 
 

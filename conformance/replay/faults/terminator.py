@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from conformance.replay.answer import Answer
 
 _TERMINATORS: dict[str, tuple[bytes, ...]] = {
@@ -10,6 +12,18 @@ _TERMINATORS: dict[str, tuple[bytes, ...]] = {
     "openai-responses": (b"event: response.completed", b"event: response.incomplete"),
     "cohere-chat": (b'"type":"message-end"',),
 }
+
+_FINISHES: dict[str, re.Pattern[bytes]] = {
+    "openai-chat": re.compile(rb'"finish_reason"\s*:\s*"'),
+    "anthropic-messages": re.compile(rb'"stop_reason"\s*:\s*"'),
+    "gemini-generate": re.compile(rb'"finishReason"\s*:\s*"'),
+}
+
+
+def tells_finish(block: bytes, api: str) -> bool:
+    """Whether an event says why the answer ended. From there on an answer may be called whole."""
+    pattern = _FINISHES.get(api)
+    return is_terminator(block, api) or (pattern is not None and pattern.search(block) is not None)
 
 
 def is_terminator(block: bytes, api: str) -> bool:

@@ -1,0 +1,46 @@
+"""Back-pressure: what a caller does not take is not taken from the provider either, so memory stays bounded."""
+
+from __future__ import annotations
+
+import trio
+
+from conformance.checks.base import BrokenPromiseError, Probe
+from conformance.checks.probing import asking, synthetic
+from conformance.replay import Play
+from conformance.replay.deliveries import bytes_each
+from conformance.stage import Stage
+from conformance.subjects.base import Question, Subject
+
+TEXT_BYTES = 16 * 1024
+EVENTS = 3000
+LIMIT = 24 * 1024 * 1024
+"""Bytes of the answer's 48 MiB that may have left the provider: Linux keeps up to 10 MiB in the buffers of a loopback
+connection, and there are two."""
+STEADY = 0.25
+"""Seconds without a further byte, after which the subject is taken to have stopped reading."""
+WAIT = 20.0
+
+
+class BackPressure(Probe):
+    name = "back-pressure"
+    sentence = "a caller that reads nothing stops the reading from the provider: what is held for it stays bounded"
+
+    def variants(self, subject: Subject) -> list[str]:
+        return [""] if subject.traits.replayed else []
+
+    async def run(self, subject: Subject, stage: Stage, variant: str) -> None:
+        recording = synthetic(subject.upstream, ["x" * TEXT_BYTES] * EVENTS)
+        prompt = stage.prompt_for(Play(recording, bytes_each(64 * 1024)))
+        async with asking(subject, Question(prompt=prompt, stream=True, hold=trio.Event())):
+            with trio.fail_after(WAIT):
+                exchange = await stage.exchange(prompt)
+                steady_since, written = trio.current_time(), -1
+                while trio.current_time() - steady_since < STEADY and not exchange.completed.is_set():
+                    if exchange.bytes_written != written:
+                        steady_since, written = trio.current_time(), exchange.bytes_written
+                    await trio.sleep(0.02)
+            taken = exchange.bytes_written
+        stage.drop(prompt)
+        if taken > LIMIT:
+            size = len(recording.response.body)
+            raise BrokenPromiseError(f"{taken >> 20} of {size >> 20} MiB were taken from the provider for nobody")

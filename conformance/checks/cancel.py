@@ -1,0 +1,118 @@
+"""Cancel: a caller that leaves takes the provider's connection with it, whatever was going on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from conformance.checks.base import BrokenPromiseError, Probe
+from conformance.checks.probing import HeldPlay, asking, synthetic, whole_answer
+from conformance.replay import Answer, Exchange, Play
+from conformance.replay.deliveries import EVENT, slow_drip
+from conformance.stage import Stage
+from conformance.subjects.base import Question, Subject
+
+SOON = 0.1
+"""How soon the provider's connection must be closed, in seconds: the promise."""
+TRIES = 3
+"""One that is in time proves it; a busy machine may spoil the others."""
+LONG = 1.0
+"""After so many seconds nobody will close it any more."""
+RETRY_AFTER = 1
+
+_OVERLOADED = Answer(
+    status=529,
+    headers={"content-type": "application/json", "retry-after": str(RETRY_AFTER)},
+    body=b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+)
+_WORDS = [f"w{number}w " for number in range(400)]
+_RETRY = "in a retry's sleep"
+_HELD_PIECES = {"before the head": 0, "after the head": 1, "in mid-stream": 6, "before a whole answer": 0}
+"""Phases in which the provider is silent, by the piece that it holds back."""
+_FLOWING = "while events flow"
+
+
+class Cancel(Probe):
+    name = "cancel"
+    sentence = "when the caller leaves, in any phase, the provider's connection is closed within 100 ms"
+
+    def variants(self, subject: Subject) -> list[str]:
+        if not subject.traits.replayed:
+            return []
+        phases = [*_HELD_PIECES, _FLOWING]
+        if subject.traits.http:
+            phases += [f"{phase} (reset)" for phase in phases]
+        return [*phases, _RETRY] if subject.traits.strict else phases
+
+    async def run(self, subject: Subject, stage: Stage, variant: str) -> None:
+        phase, _, reset = variant.partition(" (")
+        if phase == _RETRY:
+            await _leave_in_retry(subject, stage)
+            return
+        took = [await _leave(subject, stage, phase, bool(reset))]
+        while min(took) >= SOON and len(took) < TRIES:
+            took.append(await _leave(subject, stage, phase, bool(reset)))
+        if min(took) >= LONG:
+            raise BrokenPromiseError(f"{LONG:g} s after the caller left, the provider's connection was still open")
+        if min(took) >= SOON:
+            raise BrokenPromiseError(
+                f"the provider's connection was closed {min(took) * 1000:.0f} ms after the caller left"
+            )
+
+
+async def _leave(subject: Subject, stage: Stage, phase: str, reset: bool) -> float:
+    """Seconds from the caller's leaving to the end of the provider's connection; `LONG` if it did not end by then."""
+    released = False
+    seen = bytearray()
+    recording = synthetic(subject.upstream, _WORDS)
+    play: Play
+    if phase == _FLOWING:
+        play = Play(recording, slow_drip(100, 0.005))
+    else:
+        what = whole_answer(subject.upstream) if "whole" in phase else recording
+        play = HeldPlay(what, EVENT, hold=lambda index, _: index == _HELD_PIECES[phase] and not released)
+    prompt = stage.prompt_for(play)
+    question = Question(prompt=prompt, stream="whole" not in phase, on_data=seen.extend, reset=reset)
+    try:
+        async with asking(subject, question) as asked:
+            exchange = await _until(stage, prompt, phase, seen)
+            left_at = trio.current_time()
+            asked.scope.cancel()
+            with trio.move_on_after(LONG):
+                await exchange.peer_closed.wait()
+            released = True  # whoever is still reading gets the rest, and ends
+        closed_at = exchange.peer_closed.time
+    finally:
+        released = True
+    return LONG if closed_at is None else min(LONG, closed_at - left_at)
+
+
+async def _until(stage: Stage, prompt: str, phase: str, seen: bytearray) -> Exchange:
+    """Wait for the phase."""
+    with trio.fail_after(10):
+        exchange = await stage.exchange(prompt)
+        if phase == "after the head":
+            await _poll(lambda: exchange.bytes_written > 0)
+        elif phase in ("in mid-stream", _FLOWING):
+            await _poll(lambda: b"w1w" in seen)
+        await trio.sleep(0.01)
+    return exchange
+
+
+async def _poll(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - bytes that arrive are no event of trio's
+        await trio.sleep(0.002)
+
+
+async def _leave_in_retry(subject: Subject, stage: Stage) -> None:
+    prompt = stage.prompt_for(Play(_OVERLOADED))
+    async with asking(subject, Question(prompt=prompt, stream=True)) as asked:
+        with trio.fail_after(10):
+            exchange = await stage.exchange(prompt)
+            await exchange.completed.wait()
+        await trio.sleep(0.05)
+        asked.scope.cancel()
+        await trio.sleep(RETRY_AFTER + 0.25)
+    if stage.received(prompt) > 1:
+        raise BrokenPromiseError("the request was tried again after the caller had left")
