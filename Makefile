@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit bench clean
+.PHONY: help run test check lint types unit conformance bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ types: $(STAMP) ## mypy, strict
 
 unit: $(STAMP) ## pytest
 	$(BIN)/python -m pytest -q --numprocesses auto
+
+conformance: $(STAMP) ## Every provider over every recording, delivery and fault (about 5 minutes)
+	$(BIN)/triway conformance run $(if $(wildcard ../shared/recordings),--recordings ../shared/recordings) $(CONFORMANCE)
 
 bench: $(STAMP) ## Benchmarks beside the yardsticks (BENCH="--quick" for a minute's worth)
 	$(BIN)/python -m benchmarks $(BENCH)
