@@ -111,7 +111,9 @@ def _relayed(error: GatewayError) -> bytes | None:
 
 def _shape(error: GatewayError) -> dict[str, str]:
     own = error.type if isinstance(error, ProviderError) else None
-    return {"type": own if own in _STATUS_BY_TYPE else _TYPE_BY_KIND[error.kind], "message": error.message}
+    # Another API's word may be one of ours by chance: OpenAI calls an unknown model an invalid request.
+    fits = own is not None and _STATUS_BY_TYPE.get(own) == error.status
+    return {"type": own if own is not None and fits else _TYPE_BY_KIND[error.kind], "message": error.message}
 
 
 def _event(data: bytes) -> bytes:

@@ -104,3 +104,8 @@ def test_errors_in_other_shapes_have_a_message_and_no_raw(status: int, body: byt
 @pytest.mark.parametrize("body", [{"error": "x" * 9999}, {"error": {"message": "x" * 9999}}])
 def test_a_foreign_message_is_cut(body: dict[str, Any]) -> None:
     assert len(WIRE.decode_error(400, json.dumps(body).encode()).message) == 500
+
+
+def test_a_type_of_another_api_counts_only_if_it_fits_the_status() -> None:
+    error = ProviderError("no such model", kind=ErrorKind.NOT_FOUND, status=404, type="invalid_request_error")
+    assert json.loads(WIRE.encode_error(error))["error"]["type"] == "not_found_error"
