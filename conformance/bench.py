@@ -5,7 +5,7 @@ Questions are put one after the other: only so can what a case leaves behind be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import trio
@@ -15,14 +15,14 @@ from conformance.cases import Case, Scope, Take, cases_of, selects
 from conformance.checks import ANSWER_CHECKS, PROBES, BrokenPromiseError, Probe, Seen
 from conformance.checks.no_leak import NoLeak
 from conformance.facts import Usage
-from conformance.leaks import LeakMeter
+from conformance.leaks import SETTLE_SECONDS, LeakMeter
 from conformance.oracles.expected import Expected, expect
 from conformance.oracles.sdk import SDKS, Reading
 from conformance.replay import FAULTS, Delivery, Fault, Play
 from conformance.replay.faults import Stall, StatusFault
 from conformance.result import Evidence, Result
 from conformance.stage import Stage
-from conformance.subjects.base import Question, Subject
+from conformance.subjects.base import Question, Subject, Traits
 from providers.replay.recording import Recording
 
 PROBE_SECONDS = 120.0
@@ -39,13 +39,22 @@ class Bench:
         deliveries: Mapping[str, Delivery],
         scope: Scope = "full",
         only: Sequence[str] = (),
+        oracles: dict[str, Expected] | None = None,
+        patience: float = SETTLE_SECONDS,
     ) -> None:
+        """`patience`: how long what is left of a case may take to go, in seconds.
+        `oracles`: what is known of recordings already, by their keys; what is found out is added to it."""
         self.stage = stage
         self.subjects = list(subjects)
-        self._meters = {subject.name: LeakMeter(subject, stage) for subject in subjects}
+        self._meters = {subject.name: LeakMeter(subject, stage, patience=patience) for subject in subjects}
         self._deliveries = deliveries
         self._scope: Scope = scope
-        self._only = only
+        self._only: Collection[str] = only
+        self._oracles = oracles
+
+    def select(self, only: Iterable[str]) -> None:
+        """From now on only these cases: ids, or patterns as of `--only`; none: all."""
+        self._only = frozenset(only)
 
     # -- what there is to do ------------------------------------------------------------------------------------------
 
@@ -62,21 +71,20 @@ class Bench:
     def probes(self) -> Iterator[tuple[Subject, Probe, str, Case]]:
         """The chosen probes."""
         for subject in self.subjects:
-            for probe in PROBES:
-                for variant in probe.variants(subject):
-                    name = f"{probe.name}: {variant}" if variant else probe.name
-                    case = Case(subject=subject.name, api=subject.upstream.api, probe=name)
-                    if selects(self._only, case):
-                        yield subject, probe, variant, case
+            for probe, variant, case in probes_of(subject.name, subject.upstream.api, subject.traits):
+                if selects(self._only, case):
+                    yield subject, probe, variant, case
 
     # -- doing it -----------------------------------------------------------------------------------------------------
 
     async def run_take(self, take: Take) -> AsyncIterator[Result]:
         """Every chosen case of a recording. Raises `MissingSDKError`."""
-        expected: Expected | None = None
+        expected = self._oracles.get(take.key) if self._oracles is not None else None
         for subject, cases in self.cases(take):
             if expected is None:
                 expected = await expect(take.recording, self.stage)
+                if self._oracles is not None:
+                    self._oracles[take.key] = expected
             baseline: Answered | None = None
             if cases[0].fault or cases[0].delivery != "event":
                 # Held against it, though not asked for.
@@ -137,11 +145,7 @@ class Bench:
         requests = self.stage.received(prompt)
         counted = _difference(counted, subject.counted())
         sdk: Reading | None = None
-        if (
-            subject.traits.http
-            and subject.wire.api in SDKS
-            and (baseline is None or (take.is_exemplar and _is_for_sdk(fault)))
-        ):
+        if _is_for_sdk(take, subject, fault, baseline):
             model = subject.model + ("-impatient" if question.impatient and subject.traits.strict else "")
             sdk = await SDKS[subject.wire.api](subject.base_url, model, prompt, streamed)
             await meter.settle([prompt], impatient=question.impatient)
@@ -163,6 +167,14 @@ class Bench:
             sdk=sdk,
             leaks=leaks,
         )
+
+
+def probes_of(subject: str, api: str, traits: Traits) -> Iterator[tuple[Probe, str, Case]]:
+    """Every probe of a subject, its variants, and the case that each is."""
+    for probe in PROBES:
+        for variant in probe.variants(traits):
+            name = f"{probe.name}: {variant}" if variant else probe.name
+            yield probe, variant, Case(subject=subject, api=api, probe=name)
 
 
 def judge(seen: Seen) -> Iterator[Result]:
@@ -217,9 +229,17 @@ def _without_wait(take: Take) -> Recording:
     return msgspec.structs.replace(recording, response=response)
 
 
-def _is_for_sdk(fault: Fault | None) -> bool:
-    """Whether the SDK is asked about a fault too. Not if it takes seconds: what it reads is what the suite reads."""
-    return fault is not None and not (isinstance(fault, StatusFault) and fault.retry_after)
+def _is_for_sdk(take: Take, subject: Subject, fault: Fault | None, baseline: Answered | None) -> bool:
+    """Whether the official SDK is asked too: about every recording in the baseline, and about faults on the exemplar.
+
+    Not if that takes seconds again; and what an SDK makes of a fault that a foreign gateway lets through is fault's.
+    """
+    if not subject.traits.http or subject.wire.api not in SDKS:
+        return False
+    if fault is None:
+        return baseline is None
+    waits = isinstance(fault, StatusFault) and fault.retry_after
+    return take.is_exemplar and subject.traits.strict and not waits
 
 
 def _difference(before: Usage | None, after: Usage | None) -> Usage | None:

@@ -3,7 +3,8 @@
 The rules of choice are here and nowhere else:
 
 * every recording meets every delivery;
-* every recording of a stream meets every fault that breaks a stream off in its middle or disturbs it, in the full run;
+* in the full run every recording of a stream meets every fault that breaks a stream off in its middle or disturbs it,
+  unless the recording itself never says that it is over;
 * the other faults do not depend on what was recorded: they meet the bundled `text`, streamed and whole;
 * the representative run takes the bundled set and, of every other set, one recording of each vendor and kind; of the
   faults, those that meet the bundled `text`.
@@ -11,7 +12,7 @@ The rules of choice are here and nowhere else:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,10 @@ from typing import Literal
 import msgspec
 
 from conformance.deliveries import BASELINE
-from conformance.replay import FAULTS, Delivery, Fault
+from conformance.replay import FAULTS, Answer, Delivery, Fault
 from conformance.replay.faults import MAX_EVENT_BYTES, Fin, OversizedEvent, Place, Reset, Stall, StatusFault
 from conformance.replay.faults.content import EmptyBody, WrongContentType
+from conformance.replay.faults.terminator import tells_finish
 from conformance.subjects.base import Traits
 from providers.replay.recording import BUNDLED, Recording, load_recordings
 
@@ -30,8 +32,6 @@ Scope = Literal["representative", "full"]
 BUNDLED_SET = "bundled"
 EXEMPLAR = "text"
 """The recording of the bundled set that every fault meets."""
-SMALLEST_FAULTED = 4
-"""Events that a recording must have for faults in its middle to be in its middle."""
 
 
 class Take(msgspec.Struct, frozen=True):
@@ -113,17 +113,28 @@ def cases_of(
     for name, delivery in deliveries.items():
         if name != BASELINE and (streamed or not delivery.streams_only):
             yield msgspec.structs.replace(blank, delivery=name)
-    if not traits.replayed or recording.kind == "error":
+    if not traits.replayed or recording.kind == "error" or (streamed and not _ends(recording)):
         return
     for name, fault in FAULTS.items():
         if fault.streams_only and not streamed:
             continue
         if not traits.strict and not _owed_by_anyone(fault):
             continue
-        if isinstance(fault, StatusFault) and fault.retry_after and not streamed:
-            continue  # a second each, and no other than streamed
+        if isinstance(fault, StatusFault) and fault.retry_after and not (streamed and _is_worth_a_second(fault, scope)):
+            continue
         if take.is_exemplar or (scope == "full" and streamed and _depends_on_content(fault)):
             yield msgspec.structs.replace(blank, fault=name)
+
+
+def _ends(recording: Recording) -> bool:
+    """Whether a stream says anywhere that it is over. One that never does cannot be told from its own cut."""
+    answer = Answer.of(recording)
+    return any(tells_finish(block, answer.api) for block in answer.blocks)
+
+
+def _is_worth_a_second(fault: StatusFault, scope: Scope) -> bool:
+    """Faults that make the subject wait: all of them in the full run, one of them in the representative one."""
+    return scope == "full" or fault == FAULTS["429-retry-after"]
 
 
 def _depends_on_content(fault: Fault) -> bool:
@@ -142,6 +153,6 @@ def _owed_by_anyone(fault: Fault) -> bool:
     return not isinstance(fault, (Stall, WrongContentType, EmptyBody))
 
 
-def selects(only: Sequence[str], case: Case) -> bool:
-    """Whether `--only` patterns (shell wildcards on the id, or a part of it) let a case in; none lets all in."""
-    return not only or any(fnmatchcase(case.id, pattern) or pattern in case.id for pattern in only)
+def selects(only: Collection[str], case: Case) -> bool:
+    """Whether `--only` patterns (an id, or shell wildcards that match one) let a case in; none lets all in."""
+    return not only or case.id in only or any(fnmatchcase(case.id, pattern) for pattern in only)

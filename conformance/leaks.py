@@ -34,8 +34,9 @@ class _Level(msgspec.Struct, frozen=True):
 class LeakMeter:
     """One for each subject. Before each case `await mark()`, after it `await settle(prompt)`."""
 
-    def __init__(self, subject: Subject, stage: Stage) -> None:
+    def __init__(self, subject: Subject, stage: Stage, *, patience: float = SETTLE_SECONDS) -> None:
         self._subject, self._stage = subject, stage
+        self._patience = patience
         self._before = _Level(tasks=0, descriptors=0)
         self._kept: dict[bool, set[int]] = {False: set(), True: set()}
         """The connections that the subject's patient and impatient instance have used and left open."""
@@ -46,12 +47,12 @@ class LeakMeter:
         self._before = self._level()
 
     async def settle(self, prompts: Iterable[str], *, impatient: bool = False) -> list[str]:
-        """Wait until nothing of these prompts is left, at most `SETTLE_SECONDS`. Returns what is, in words."""
+        """Wait until nothing of these prompts is left, as long as the meter's patience lasts. Returns what is."""
         kept = self._kept[impatient]
         for prompt in prompts:
             kept |= self._stage.connections(prompt)
         found = self._left(kept)
-        deadline = trio.current_time() + SETTLE_SECONDS
+        deadline = trio.current_time() + self._patience
         pause = 0.0005
         while found and trio.current_time() < deadline:
             await trio.sleep(pause)

@@ -9,7 +9,7 @@ from conformance.checks.probing import asking, synthetic
 from conformance.replay import Play
 from conformance.replay.deliveries import bytes_each
 from conformance.stage import Stage
-from conformance.subjects.base import Question, Subject
+from conformance.subjects.base import Question, Subject, Traits
 
 TEXT_BYTES = 16 * 1024
 EVENTS = 3000
@@ -25,8 +25,8 @@ class BackPressure(Probe):
     name = "back-pressure"
     sentence = "a caller that reads nothing stops the reading from the provider: what is held for it stays bounded"
 
-    def variants(self, subject: Subject) -> list[str]:
-        return [""] if subject.traits.replayed else []
+    def variants(self, traits: Traits) -> list[str]:
+        return [""] if traits.replayed else []
 
     async def run(self, subject: Subject, stage: Stage, variant: str) -> None:
         recording = synthetic(subject.upstream, ["x" * TEXT_BYTES] * EVENTS)

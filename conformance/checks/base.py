@@ -78,8 +78,8 @@ class Probe(Check):
     """Asks questions of its own, in one or more variants."""
 
     @abstractmethod
-    def variants(self, subject: Subject) -> list[str]:
-        """Names of the ways to probe this subject; none: the promise says nothing about it."""
+    def variants(self, traits: Traits) -> list[str]:
+        """Names of the ways to probe such a subject; none: the promise says nothing about it."""
 
     @abstractmethod
     async def run(self, subject: Subject, stage: Stage, variant: str) -> None:

@@ -38,7 +38,20 @@ class Lossless(AnswerCheck):
                 return f"event {place}: sent {_short(one)}, received {_short(other)}"
         if len(wanted) != len(got):
             return f"{len(wanted)} events were sent, {len(got)} received"
+        return _compare_readings(seen)
+
+
+def _compare_readings(seen: Seen) -> str | None:
+    """What the SDK yields through the subject, against what it yields straight from the provider."""
+    straight, through = seen.expected.sdk, seen.sdk
+    if straight is None or through is None or seen.fault is not None:
         return None
+    for place, (wanted, got) in enumerate(zip(straight.items, through.items, strict=False)):
+        if wanted != got:
+            return f"the SDK's event {place} is {_short(got)}, straight from the provider {_short(wanted)}"
+    if len(straight.items) != len(through.items):
+        return f"the SDK got {len(through.items)} events, straight from the provider {len(straight.items)}"
+    return None
 
 
 def _compare_documents(sent: object, received: object) -> str | None:

@@ -7,7 +7,7 @@ import trio
 from conformance.checks.base import BrokenPromiseError, Probe
 from conformance.checks.probing import HeldPlay, synthetic
 from conformance.stage import Stage
-from conformance.subjects.base import Question, Subject
+from conformance.subjects.base import Question, Subject, Traits
 
 EVENTS = 8
 PATIENCE = 2.0
@@ -18,8 +18,8 @@ class OnTime(Probe):
     name = "on time"
     sentence = "each event reaches the caller before the provider sends the next one, and in order: nothing is buffered"
 
-    def variants(self, subject: Subject) -> list[str]:
-        return [""] if subject.traits.replayed else []
+    def variants(self, traits: Traits) -> list[str]:
+        return [""] if traits.replayed else []
 
     async def run(self, subject: Subject, stage: Stage, variant: str) -> None:
         words = [f"w{number}w " for number in range(EVENTS)]

@@ -8,7 +8,7 @@ from providers.extension import Config, check_config
 from providers.provider import Provider
 
 PATIENT = {"timeout": 60_000, "connectTimeout": 5_000, "firstTokenTimeout": 20_000, "idleTimeout": 20_000}
-IMPATIENT = {"timeout": 600, "connectTimeout": 300, "firstTokenTimeout": 200, "idleTimeout": 200}
+IMPATIENT = {"timeout": 400, "connectTimeout": 300, "firstTokenTimeout": 150, "idleTimeout": 150}
 """ms. For providers that fall silent; `timeout` is above the others, so that it ends only what they do not."""
 
 _WANTED: Config = {"apiKey": "sk-conformance", "retryAttempts": 1, "retryDelay": 1}
