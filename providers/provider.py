@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
 from providers.errors import GatewayError, RequestError
-from providers.extension import Extension
+from providers.extension import Config, Extension
 from providers.model import Accumulator, LLMRequest, LLMResponse
 
 
@@ -63,6 +64,10 @@ class Provider(Extension, ABC):
     api: str = ""
     """The wire format that this provider speaks (`openai-chat`, `anthropic-messages`). A client of the same API is
     served in the lossless lane. Empty: none, every answer is encoded from the model in the middle."""
+
+    variants: ClassVar[Mapping[str, Config]] = {}
+    """The wire formats that it can speak beside the class's `api`, each with the configuration that chooses it
+    (`{"openai-responses": {"api": "responses"}}`). `configure` sets the instance's `api` accordingly."""
 
     @abstractmethod
     async def execute(self, request: LLMRequest) -> LLMResponse:

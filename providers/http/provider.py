@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import logging
 import math
-import traceback
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 import trio
@@ -37,6 +36,7 @@ from providers.errors import (
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
+from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
 from providers.model import EventKind, LLMRequest, LLMResponse, chunk_of_whole
@@ -57,9 +57,6 @@ KEEP_ALIVE_PATIENCE = 10.0
 MAX_HELD_KEEP_ALIVES = 100
 """So many keep-alives are held back for a first event; more count as late."""
 
-MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-MAX_ERROR_BYTES = 1024 * 1024
-
 _RELAYED_HEADERS = (
     b"retry-after",
     b"x-should-retry",
@@ -68,9 +65,6 @@ _RELAYED_HEADERS = (
     b"openai-processing-ms",
 )
 _REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id"})
-
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
-"""What a pure function raises over bytes that are not what it was written for (msgspec's errors are ValueErrors)."""
 
 T = TypeVar("T")
 
@@ -105,8 +99,18 @@ class HTTPProvider(Provider):
     settings: HTTPSettings
     upstream: Upstream
 
+    stream_content_types: ClassVar[tuple[bytes, ...]] = (
+        b"text/event-stream",
+        b"application/x-ndjson",
+        b"application/octet-stream",
+    )
+    """What the content type of a streamed answer may start with, in lower case. JSON is an answer that was not
+    streamed after all; anything else is no answer."""
+
     def __init__(self) -> None:
         self._retry = RetryPolicy(0, 0.0)
+        # Most providers need no more than fixed headers: they do not pay for a coroutine on each try.
+        self._authorizes = type(self).authorize is not HTTPProvider.authorize
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_names: frozenset[str] = frozenset()
 
@@ -137,6 +141,15 @@ class HTTPProvider(Provider):
     def auth_headers(self, settings: HTTPSettings) -> dict[str, str]:
         """The headers that carry the credentials. Default: a bearer token, if there is a key."""
         return {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+
+    async def authorize(self, outgoing: OutgoingRequest) -> OutgoingRequest:
+        """`outgoing` with credentials that fixed headers cannot carry: a signature over it, a token that expires.
+
+        Awaited before every try, inside its deadlines; it may wait, and is cancelled with the request. It returns a
+        request of its own and leaves the one it was given as it is. Raises `ProviderError` when there are no
+        credentials to be had; a retryable one is tried again like a failure of the provider.
+        """
+        return outgoing
 
     def stream_decoder(self, request: LLMRequest) -> StreamDecoder:
         """The decoder of one streamed body. Default: server-sent events, each through `chunk_in`."""
@@ -206,7 +219,7 @@ class HTTPProvider(Provider):
             with trio.CancelScope(deadline=deadline):
                 response = await self._send(outgoing, request)
                 try:
-                    return _read_answer(read, await _read_all(response, MAX_RESPONSE_BYTES))
+                    return read_answer(read, await read_all(response, MAX_RESPONSE_BYTES))
                 finally:
                     response.close()
             raise ProviderTimeoutError("total", self.settings.timeout / 1000)
@@ -250,6 +263,8 @@ class HTTPProvider(Provider):
 
     async def _send(self, outgoing: OutgoingRequest, request: LLMRequest) -> UpstreamResponse:
         """Send the request; return the response if its status is good, else raise what it says."""
+        if self._authorizes:
+            outgoing = await self.authorize(outgoing)
         headers = list(self._headers)
         for name, value in outgoing.headers.items():
             if name not in self._header_names:
@@ -285,12 +300,12 @@ class HTTPProvider(Provider):
         if status < 400:
             return BadResponseError(f"the provider answered with a redirect (status {status}); check baseUrl")
         try:
-            body = await _read_all(response, MAX_ERROR_BYTES)
+            body = await read_all(response, MAX_ERROR_BYTES)
         except ProviderError:
             body = b""  # the status says enough
         try:
             error = self.error_in(status, headers, body)
-        except _UNREADABLE:
+        except UNREADABLE:
             error = HTTPProvider.error_in(self, status, headers, body)  # a proxy's HTML page, say: the status stands
         error.upstream_status = status
         error.retry_after = parse_retry_after(headers)
@@ -325,10 +340,10 @@ class HTTPProvider(Provider):
 
     async def _first_event(self, response: UpstreamResponse, request: LLMRequest, started: float) -> _Opened:
         decoder = self.stream_decoder(request)
-        if not _is_event_stream(response):
+        if not self._is_stream(response):
             # Some servers ignore `stream` and answer whole; an HTML page is not an answer.
-            body = await _read_all(response, MAX_RESPONSE_BYTES)
-            whole = _read_answer(lambda body: self.response_in(body, request), body)
+            body = await read_all(response, MAX_RESPONSE_BYTES)
+            whole = read_answer(lambda body: self.response_in(body, request), body)
             return _Opened(response, decoder, [], whole)
         chunks: list[LLMResponse] = []
         while True:
@@ -343,6 +358,16 @@ class HTTPProvider(Provider):
                     return _Opened(response, decoder, chunks)
             if not data:
                 return _Opened(response, decoder, chunks)
+
+    def _is_stream(self, response: UpstreamResponse) -> bool:
+        """Whether the body is a stream. Raises `BadResponseError` for what is neither a stream nor JSON."""
+        kind = next((value for name, value in response.headers if name == b"content-type"), b"").lower()
+        if not kind or kind.startswith(self.stream_content_types):
+            return True
+        if kind.startswith(b"application/json"):
+            return False
+        shown = kind.split(b";")[0].decode("latin-1")[:60]
+        raise BadResponseError(f"the provider answered with content type '{shown}' instead of a stream")
 
     # -- the loop over the stream -------------------------------------------------------------------------------------
 
@@ -399,38 +424,3 @@ class HTTPProvider(Provider):
         if trio.current_time() >= first_deadline:
             return ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
         return ProviderTimeoutError("idle", idle)
-
-
-def _is_event_stream(response: UpstreamResponse) -> bool:
-    """Whether the body is a stream. Raises `BadResponseError` for what is neither a stream nor JSON."""
-    kind = next((value for name, value in response.headers if name == b"content-type"), b"").lower()
-    if not kind or kind.startswith((b"text/event-stream", b"application/x-ndjson", b"application/octet-stream")):
-        return True
-    if kind.startswith(b"application/json"):
-        return False
-    shown = kind.split(b";")[0].decode("latin-1")[:60]
-    raise BadResponseError(f"the provider answered with content type '{shown}' instead of a stream")
-
-
-def _read_answer(read: Callable[[bytes], T], body: bytes) -> T:
-    """`read(body)`. Raises `BadResponseError` when it cannot be read."""
-    try:
-        return read(body)
-    except _UNREADABLE as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]  # the message may quote the answer
-        log.warning("unreadable answer: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
-        raise BadResponseError("the provider's answer could not be read", retryable=False) from error
-
-
-async def _read_all(response: UpstreamResponse, limit: int) -> bytes:
-    first = await response.receive()
-    if not first:
-        return first
-    pieces = [first]
-    size = len(first)
-    while data := await response.receive():
-        pieces.append(data)
-        size += len(data)
-        if size > limit:
-            raise BadResponseError(f"the provider's answer is larger than {limit} bytes", retryable=False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

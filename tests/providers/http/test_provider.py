@@ -98,9 +98,11 @@ class ScriptedUpstream:
     def __init__(self, *answers: Answer | Exception) -> None:
         self._answers = iter(answers)
         self.asked_at: list[float] = []
+        self.asked: list[tuple[bytes, dict[bytes, bytes]]] = []
 
     async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> Answer:
         self.asked_at.append(trio.current_time())
+        self.asked.append((target, dict(headers)))
         answer = next(self._answers)
         if isinstance(answer, Exception):
             await trio.lowlevel.checkpoint()
@@ -144,8 +146,10 @@ class Client(ChunkEmitter):
 
 
 @asynccontextmanager
-async def provider(*answers: Answer | Exception, **config: Any) -> AsyncIterator[tuple[Words, ScriptedUpstream]]:
-    words = Words()
+async def provider(
+    *answers: Answer | Exception, cls: type[Words] = Words, **config: Any
+) -> AsyncIterator[tuple[Words, ScriptedUpstream]]:
+    words = cls()
     await words.configure({"baseUrl": "http://127.0.0.1:9", "retryAttempts": 0, **config})
     await words.upstream.aclose()
     upstream = ScriptedUpstream(*answers)
@@ -385,3 +389,42 @@ async def test_x_should_retry_false_is_obeyed(autojump_clock: MockClock) -> None
         with pytest.raises(ProviderError):
             await words.execute(LLMRequest(model="m"))
         assert len(upstream.asked_at) == 1
+
+
+class Signed(Words):
+    """Signs each try anew; `wait` is how long that takes."""
+
+    stream_content_types = (b"application/x-words",)
+    wait = 0.0
+    tries = 0
+
+    async def authorize(self, outgoing: OutgoingRequest) -> OutgoingRequest:
+        await trio.sleep(self.wait)
+        self.tries += 1
+        return OutgoingRequest(target=outgoing.target + "?signed", body=outgoing.body, headers={"n": str(self.tries)})
+
+
+async def test_each_try_is_authorized_anew(autojump_clock: MockClock) -> None:
+    good = Answer([(0, TEXT + END + DONE)], content_type="application/x-words")
+    async with provider(Answer(status=503), good, cls=Signed, retryAttempts=1) as (words, upstream):
+        client = Client()
+        await words.execute_streaming(streamed(), client)
+    assert client.text == "a"
+    assert [(target, headers[b"n"]) for target, headers in upstream.asked] == [
+        (b"/words?signed", b"1"),
+        (b"/words?signed", b"2"),
+    ]
+
+
+async def test_authorizing_has_the_deadline_of_the_try(autojump_clock: MockClock) -> None:
+    class Slow(Signed):
+        wait = FOREVER
+
+    async with provider(cls=Slow, firstTokenTimeout=3000) as (words, _):
+        assert await timed_out(words, "first_token") == pytest.approx(3)
+
+
+async def test_only_the_provider_s_own_content_types_are_streams(autojump_clock: MockClock) -> None:
+    async with provider(Answer([(0, TEXT)]), cls=Signed) as (words, _):
+        with pytest.raises(BadResponseError, match="content type 'text/event-stream' instead of a stream"):
+            await words.execute_streaming(streamed(), Client())
