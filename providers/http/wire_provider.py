@@ -13,11 +13,11 @@ from providers.errors import ProviderError
 from providers.extension import Config
 from providers.http.provider import HTTPProvider, OutgoingRequest
 from providers.model import LLMRequest, LLMResponse
-from providers.wire.base import EncodedRequest, StreamDecoder, Translation, Wire
+from providers.wire.base import EncodedRequest, ProviderWire, StreamDecoder, Translation, Wire
 
 
 class WireProvider(HTTPProvider):
-    wire: ClassVar[Wire]
+    wire: ClassVar[ProviderWire]
     path: ClassVar[str]
     """The path of a completion, below the base URL."""
 
@@ -37,7 +37,7 @@ class WireProvider(HTTPProvider):
 
     def request_out(self, request: LLMRequest) -> OutgoingRequest:
         model = self.model_for(request)
-        if self.is_lossless(request):
+        if isinstance(self.wire, Wire) and self.is_lossless(request):
             target = f"{self.path}?{request.metadata.query}" if request.metadata.query else self.path
             body = self.wire.relay_request(request, model)
             return OutgoingRequest(target=target, body=body, headers=request.metadata.headers)

@@ -18,7 +18,8 @@ from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse, chu
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
 from providers.replay.events import split_events
 from providers.replay.recording import BUNDLED, KINDS, Kind, Recording, RecordingError, load_recording
-from providers.wire.base import StreamDecoder, Wire
+from providers.wire import WIRE_MODULES, load_wire
+from providers.wire.base import ProviderWire, StreamDecoder
 
 DEFAULT_PACE = 20
 """Milliseconds between two events."""
@@ -32,7 +33,7 @@ DEFAULT_PACE = 20
         "type": "object",
         "properties": {
             "api": {
-                "enum": ["openai-chat", "anthropic-messages"],
+                "enum": list(WIRE_MODULES),
                 "description": "The wire format of the recording.",
             },
             "recording": {
@@ -70,7 +71,7 @@ class ReplayProvider(Provider):
     """
 
     def __init__(self) -> None:
-        self._wire: Wire | None = None
+        self._wire: ProviderWire | None = None
         self._recordings: dict[Kind, Recording] = {}
         self._pace = DEFAULT_PACE / 1000
         self._chunk_size: int | None = None
@@ -86,7 +87,7 @@ class ReplayProvider(Provider):
 
     async def configure(self, config: Config) -> None:
         self.api = config["api"]
-        self._wire = _load_wire(self.api)
+        self._wire = load_wire(self.api)
         self._recordings = _find_recordings(config)
         self._pace = config.get("pace", DEFAULT_PACE) / 1000
         self._chunk_size = config.get("chunkSize")
@@ -140,7 +141,7 @@ class ReplayProvider(Provider):
         await emitter.emit_chunk(emitter.accumulator.response(), first=first, final=True)
         return None
 
-    def _ready(self) -> Wire:
+    def _ready(self) -> ProviderWire:
         """The wire. Raises what an error recording says."""
         assert self._wire is not None, "configure() comes first"
         recorded = self._recordings.get("error")
@@ -177,17 +178,6 @@ def _until_error(chunks: list[LLMResponse]) -> tuple[list[LLMResponse], Provider
 async def _fail(error: GatewayError, emitter: ChunkEmitter) -> PhaseExecution:
     await emitter.emit_error(error)
     return PhaseExecution(success=False, status=error.status, error=error.message)
-
-
-def _load_wire(api: str) -> Wire:
-    # Only the codec that is asked for is imported.
-    if api == "openai-chat":
-        from providers.wire.openai_chat import WIRE as OPENAI_CHAT
-
-        return OPENAI_CHAT
-    from providers.wire.anthropic_messages import WIRE as ANTHROPIC_MESSAGES
-
-    return ANTHROPIC_MESSAGES
 
 
 def _find_recordings(config: Config) -> dict[Kind, Recording]:

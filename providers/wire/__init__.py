@@ -1,14 +1,14 @@
 """Wire formats: codecs with no I/O, one folder for each API, both directions in it.
 
-Providers use a wire's request encoder and response decoders; client APIs use its request decoder and response encoders.
-Imports only the model and the errors.
+Providers use a wire's request encoder and response decoders (`ProviderWire`); client APIs use its request decoder and
+response encoders, if it has them (`Wire`). Imports only the model and the errors.
 """
 
 from __future__ import annotations
 
 import importlib
 
-from providers.wire.base import Wire
+from providers.wire.base import ProviderWire
 
 WIRE_MODULES = {
     "anthropic-messages": "providers.wire.anthropic_messages",
@@ -17,7 +17,7 @@ WIRE_MODULES = {
 """API name to the module that holds its `WIRE`."""
 
 
-def load_wire(api: str) -> Wire:
+def load_wire(api: str) -> ProviderWire:
     """The codecs of an API; imported when first asked for. Raises KeyError for an API that has none."""
-    wire: Wire = importlib.import_module(WIRE_MODULES[api]).WIRE
+    wire: ProviderWire = importlib.import_module(WIRE_MODULES[api]).WIRE
     return wire

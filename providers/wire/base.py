@@ -80,10 +80,27 @@ class StreamEncoder(Protocol):
         ...
 
 
-class Wire(msgspec.Struct, frozen=True, kw_only=True):
-    """A wire format: its name and its codecs, both directions. All are pure functions or make plain objects."""
+class ProviderWire(msgspec.Struct, frozen=True, kw_only=True):
+    """A wire format that providers speak: its name and the codecs of the provider's side, requests out, answers in.
+
+    All are pure functions or make plain objects.
+    """
 
     api: str
+    encode_request: Callable[[LLMRequest, str, Translation], EncodedRequest]
+    """A request from any client API, for the model named, as this API's body."""
+    decode_response: Callable[[bytes], LLMResponse]
+    """A whole answer, with `raw` set. Raises `BadResponseError`."""
+    stream_decoder: Callable[[], StreamDecoder]
+    decode_error: Callable[[int, bytes], ProviderError]
+    """The provider's answer with a status of 400 or more; `raw` is set if the body is this API's JSON."""
+
+
+class Wire(ProviderWire, frozen=True, kw_only=True):
+    """A wire format that clients speak too: the codecs of both sides, and the lossless lane between them."""
+
+    relay_request: Callable[[LLMRequest, str], bytes]
+    """The lossless lane: `request.raw` with only what routing must change (the model; asking for usage)."""
 
     # The client's side: requests in, answers out.
     decode_request: Callable[[bytes], LLMRequest]
@@ -95,14 +112,3 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """The error's body in this API's shape, for a response with the error's status."""
     encode_stream_error: Callable[[GatewayError], bytes]
     """The error as an event in this API's shape, for a stream that has begun."""
-
-    # The provider's side: requests out, answers in.
-    encode_request: Callable[[LLMRequest, str, Translation], EncodedRequest]
-    """A request from any client API, for the model named, as this API's body."""
-    relay_request: Callable[[LLMRequest, str], bytes]
-    """The lossless lane: `request.raw` with only what routing must change (the model; asking for usage)."""
-    decode_response: Callable[[bytes], LLMResponse]
-    """A whole answer, with `raw` set. Raises `BadResponseError`."""
-    stream_decoder: Callable[[], StreamDecoder]
-    decode_error: Callable[[int, bytes], ProviderError]
-    """The provider's answer with a status of 400 or more; `raw` is set if the body is this API's JSON."""
