@@ -1,4 +1,4 @@
-"""From the model name that a client asks for to the entry that serves it. Imports nothing of the gateway."""
+"""`ModelTable`: from the model name that a client asks for to its entry. Imports nothing of the gateway."""
 
 from __future__ import annotations
 

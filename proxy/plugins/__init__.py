@@ -1,0 +1,34 @@
+"""The SDK that plugin authors import, and the plugins that come with the gateway.
+
+    from proxy.plugins import ContextUpdate, Plugin, PluginContext, PluginResult, changed
+
+See docs/plugins.md. Imports providers/ and the client APIs' types.
+"""
+
+from providers.registry import Registry
+from proxy.plugins.base import PHASES, OnError, Phase, Plugin
+from proxy.plugins.context import HTTPRequest, PluginContext
+from proxy.plugins.result import ContextUpdate, PluginResult, changed
+
+BUILTIN_PLUGINS: dict[str, str] = {}
+"""Type name to `module:class`."""
+
+
+def plugin_registry() -> Registry[Plugin]:
+    """A fresh registry of plugins that knows the built-in ones."""
+    return Registry(Plugin, "plugin", BUILTIN_PLUGINS)
+
+
+__all__ = [
+    "BUILTIN_PLUGINS",
+    "PHASES",
+    "ContextUpdate",
+    "HTTPRequest",
+    "OnError",
+    "Phase",
+    "Plugin",
+    "PluginContext",
+    "PluginResult",
+    "changed",
+    "plugin_registry",
+]

@@ -1,0 +1,56 @@
+"""`RoutePlan`: the models that may answer a request, as data. Imports only the errors.
+
+A plugin makes one in `before_model` (`ContextUpdate.routes`); without it, the model that the client named is the only
+candidate. Whoever executes a plan goes through it only as long as the client has not been sent a byte.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One model that may be asked."""
+
+    model: str
+    """A model's name as a client would give it: an entry's name, or one that a pattern or the default takes."""
+
+
+class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Candidates in order, and when to go on to the next. Times in seconds."""
+
+    candidates: tuple[Candidate, ...]
+    """At least one. The first is asked first."""
+    hedge_after: float | None = None
+    """Ask the next candidate too when the first has been silent for so long; the first token wins. None: never."""
+    on_kinds: frozenset[ErrorKind] | None = None
+    """Errors after which the next candidate is tried. None: those that another model may not have."""
+    deadline: float | None = None
+    """How long all tries together may take before the answer begins. None: the request's own deadline only."""
+
+    def goes_on_after(self, error: GatewayError) -> bool:
+        """Whether the next candidate may be tried after `error`. Never after one that the request itself caused."""
+        if self.on_kinds is not None:
+            return error.kind in self.on_kinds
+        if isinstance(error, RequestError):
+            return False
+        return isinstance(error, ProviderError) and (error.retryable or error.kind in _OTHERS_MAY_DO)
+
+
+_OTHERS_MAY_DO = frozenset(
+    {
+        ErrorKind.AUTHENTICATION,
+        ErrorKind.PERMISSION,
+        ErrorKind.BILLING,
+        ErrorKind.NOT_FOUND,
+        ErrorKind.TIMEOUT,
+        ErrorKind.CONNECTION,
+        ErrorKind.BAD_RESPONSE,
+        ErrorKind.OVERLOADED,
+        ErrorKind.RATE_LIMIT,
+        ErrorKind.SERVER,
+    }
+)
+"""What is wrong with one provider (its key, its quota, its health) need not be wrong with the next."""
