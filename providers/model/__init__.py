@@ -2,6 +2,7 @@
 
 from providers.model.accumulator import Accumulator
 from providers.model.content import (
+    GOOGLE_SIGNATURE,
     AudioPart,
     Citation,
     FilePart,
@@ -14,6 +15,8 @@ from providers.model.content import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    signature_block,
+    with_signature_blocks,
 )
 from providers.model.request import (
     LLMRequest,
@@ -48,6 +51,7 @@ from providers.model.response import (
 
 __all__ = [
     "FINISH_REASONS",
+    "GOOGLE_SIGNATURE",
     "Accumulator",
     "AssistantMessage",
     "AudioPart",
@@ -83,7 +87,9 @@ __all__ = [
     "chunk_of_whole",
     "finish_chunk",
     "reasoning_chunk",
+    "signature_block",
     "text_chunk",
     "text_response",
     "tool_call_chunk",
+    "with_signature_blocks",
 ]

@@ -70,8 +70,12 @@ class _PartBuilder:
             self.texts.append(part.text)
             if part.citations:
                 self.citations += part.citations
+            if part.signature:
+                self.more.append(part.signature)
         elif isinstance(part, ToolCallPart):
             self.texts.append(part.arguments)
+            if part.signature:
+                self.more.append(part.signature)
             first = self.first
             assert isinstance(first, ToolCallPart)
             if part is not first and ((part.id and not first.id) or (part.name and not first.name)):
@@ -110,11 +114,11 @@ class _PartBuilder:
         changes: dict[str, Any]
         match self.first:
             case TextPart():
-                changes = {"text": text, "citations": self.citations}
+                changes = {"text": text, "citations": self.citations, "signature": "".join(self.more)}
             case RefusalPart():
                 changes = {"text": text}
             case ToolCallPart():
-                changes = {"arguments": text}
+                changes = {"arguments": text, "signature": "".join(self.more)}
             case ReasoningPart():
                 changes = {"text": text, "signature": "".join(self.more)}
             case OpaquePart():

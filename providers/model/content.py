@@ -7,11 +7,17 @@ fields of a delta (`text`, `signature`, `arguments`, ...) are appended to what c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
 JSONObject = dict[str, Any]
+
+GOOGLE_SIGNATURE = "google-gemini-v1"
+"""`ReasoningPart.format` of what Google signed. Google signs parts of any kind; other APIs sign only reasoning. On
+their wires the signature of a text or a tool call becomes a block of reasoning that is empty but for the signature,
+right before the part (`signature_block`)."""
 
 
 class Citation(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -40,6 +46,9 @@ class _Part(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
 class TextPart(_Part, tag="text"):
     text: str = ""
     citations: list[Citation] = []
+    signature: str = ""
+    """Google's proof of the thoughts behind this part (`thoughtSignature`); see `GOOGLE_SIGNATURE`. It must come back
+    with the part, which may be empty but for it."""
 
 
 class ReasoningPart(_Part, tag="reasoning"):
@@ -63,6 +72,8 @@ class ToolCallPart(_Part, tag="tool_call"):
     """The arguments as the JSON text the model wrote; in a delta, the next piece of it."""
     kind: Literal["function", "custom"] = "function"
     """`custom`: OpenAI's free-form tools; `arguments` is then the plain input text."""
+    signature: str = ""
+    """As `TextPart.signature`. Gemini 3 refuses the next turn of a conversation in which a call has lost it."""
 
 
 class ToolResultPart(_Part, tag="tool_result"):
@@ -81,6 +92,8 @@ class ImagePart(_Part, tag="image"):
     media_type: str | None = None
     file_id: str | None = None
     detail: str | None = None
+    signature: str = ""
+    """As `TextPart.signature`."""
 
 
 class AudioPart(_Part, tag="audio"):
@@ -132,3 +145,21 @@ Part = (
     | RefusalPart
     | OpaquePart
 )
+
+
+def signature_block(part: Part) -> ReasoningPart | None:
+    """The part's signature as a block of reasoning without text, for an API that has no other place for it."""
+    if isinstance(part, TextPart | ToolCallPart | ImagePart) and part.signature:
+        return ReasoningPart(index=part.index, signature=part.signature, format=GOOGLE_SIGNATURE)
+    return None
+
+
+def with_signature_blocks(parts: Iterable[Part]) -> list[Part]:
+    """The parts, each that has a signature of Google's with its `signature_block` before it."""
+    spread: list[Part] = []
+    for part in parts:
+        block = signature_block(part)
+        if block is not None:
+            spread.append(block)
+        spread.append(part)
+    return spread

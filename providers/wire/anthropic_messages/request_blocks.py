@@ -8,6 +8,7 @@ from msgspec import Raw
 from providers.model import FilePart, ImagePart, OpaquePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from providers.wire.anthropic_messages.blocks import decode_citation
 from providers.wire.anthropic_messages.fields import one_of, read, refuse, type_of
+from providers.wire.anthropic_messages.signatures import read_signature
 from providers.wire.anthropic_messages.structs import (
     API,
     REDACTED_BLOCK,
@@ -73,7 +74,8 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
             return _document(raw, index, param)
         case "thinking":
             thinking = read(THINKING_BLOCK, raw, param)
-            return ReasoningPart(index=index, text=thinking.thinking, signature=thinking.signature or "")
+            signature, signed_by = read_signature(thinking.signature or "")
+            return ReasoningPart(index=index, text=thinking.thinking, signature=signature, format=signed_by)
         case "redacted_thinking":
             return ReasoningPart(index=index, redacted=read(REDACTED_BLOCK, raw, param).data)
         case "tool_use":

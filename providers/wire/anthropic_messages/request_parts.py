@@ -25,6 +25,7 @@ from providers.model import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    signature_block,
 )
 from providers.wire.anthropic_messages.response_encoder import encode_opaque, json_object
 from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
@@ -65,6 +66,8 @@ class PartEncoder:
 
     def _block(self, part: Part) -> Block | None:
         block: dict[str, object] | None
+        if signature_block(part) is not None:
+            self._translation.drop("messages.signature")  # the API takes only what it has signed
         match part:
             case TextPart():
                 block = self._text(part)

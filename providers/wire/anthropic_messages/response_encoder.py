@@ -16,8 +16,10 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    with_signature_blocks,
 )
 from providers.wire.anthropic_messages.finish import stop_reason_of
+from providers.wire.anthropic_messages.signatures import mark_signature
 from providers.wire.anthropic_messages.structs import API, FIELDS, UNREADABLE, is_object
 from providers.wire.anthropic_messages.usage import encode_usage
 
@@ -36,7 +38,7 @@ def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
     choice = next((choice for choice in response.choices if choice.index == 0), None)
     message = choice.message if choice is not None else None
     parts = message.content if message is not None else []
-    blocks = [block for part in parts if (block := encode_part(part)) is not None]
+    blocks = [block for part in with_signature_blocks(parts) if (block := encode_part(part)) is not None]
     sequence = choice.stop_sequence if choice is not None else None
     return msgspec.json.encode(
         {
@@ -87,7 +89,8 @@ def encode_part(part: Part) -> Block | None:
         case ReasoningPart():
             if part.redacted:
                 return {"type": "redacted_thinking", "data": part.redacted}
-            return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+            signature = mark_signature(part.signature, part.format)
+            return {"type": "thinking", "thinking": part.text, "signature": signature}
         case ToolCallPart():
             arguments = json_object(part.arguments)
             if part.kind == "custom":

@@ -33,10 +33,12 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    signature_block,
 )
 from providers.wire.anthropic_messages.errors import encode_error_info
 from providers.wire.anthropic_messages.finish import stop_reason_of
 from providers.wire.anthropic_messages.response_encoder import json_object, new_message_id
+from providers.wire.anthropic_messages.signatures import mark_signature
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.usage import encode_usage
 
@@ -49,7 +51,7 @@ _json = msgspec.json.Encoder().encode
 class _Block:
     """A block that was begun on the client's wire."""
 
-    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature")
+    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signed_by")
 
     def __init__(self, index: int, key: tuple[type, int]) -> None:
         self.index = index
@@ -60,6 +62,7 @@ class _Block:
         """A tool call's arguments so far; kept until they were looked at once."""
         self.signature: list[str] = []
         """A thinking block's signature so far. SDKs take the last `signature_delta` for the whole: it goes out once."""
+        self.signed_by: str | None = None
         self.lingers = False
         self.ended = False
 
@@ -231,6 +234,8 @@ class AnthropicStreamEncoder:
         out += (b"event: message_start\ndata: ", _json({"type": "message_start", "message": message}), b"\n\n")
 
     def _part(self, part: Part, out: list[bytes]) -> None:
+        if (signed := signature_block(part)) is not None:
+            self._reasoning(signed, out)
         match part:
             case TextPart() | RefusalPart():
                 if part.text:
@@ -268,6 +273,7 @@ class AnthropicStreamEncoder:
             _delta(block.index, b'{"type":"thinking_delta","thinking":', part.text, out)
         if part.signature:
             block.signature.append(part.signature)
+            block.signed_by = part.format or block.signed_by
 
     def _opaque(self, part: OpaquePart, out: list[bytes]) -> None:
         key = (OpaquePart, part.index)
@@ -359,7 +365,8 @@ class AnthropicStreamEncoder:
             return
         block.ended = True
         if block.signature:
-            _delta(block.index, b'{"type":"signature_delta","signature":', "".join(block.signature), out)
+            signature = mark_signature("".join(block.signature), block.signed_by)
+            _delta(block.index, b'{"type":"signature_delta","signature":', signature, out)
         out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % block.index)
 
     def _drop(self, kind: str, index: int) -> None:

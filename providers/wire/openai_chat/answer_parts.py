@@ -1,4 +1,9 @@
-"""What whole and streamed answers to OpenAI clients have in common: ids, annotations, tool calls. Imports the model."""
+"""What whole and streamed answers to OpenAI clients have in common: ids, annotations, tool calls. Imports the model.
+
+Google's signature of a call stands where Google's own OpenAI endpoint puts it, since SDKs give back what they do not
+know of a call: `tool_calls[].extra_content.google.thought_signature`
+(https://ai.google.dev/gemini-api/docs/thought-signatures).
+"""
 
 from __future__ import annotations
 
@@ -72,7 +77,13 @@ def tool_call(part: ToolCallPart, call_id: str) -> dict[str, Any]:
     """A whole tool call, or in a stream its first piece."""
     if part.kind == "custom":
         return {"id": call_id, "type": "custom", "custom": {"name": part.name, "input": part.arguments}}
-    return {"id": call_id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}}
+    call = {"id": call_id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}}
+    return {**call, **signed(part.signature)} if part.signature else call
+
+
+def signed(signature: str) -> dict[str, Any]:
+    """Google's signature of a tool call, as a field of it."""
+    return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
 def default_finish_reason(has_calls: bool) -> str:

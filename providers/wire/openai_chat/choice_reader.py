@@ -61,6 +61,8 @@ class ChoiceReader:
                 parts.append(TextPart(index=self._text_index(), text=content))
             else:
                 self._read_list(content, parts)
+        if message.extra_content is not None and (signature := message.extra_content.signature):
+            parts.append(TextPart(index=self._text_index(), signature=signature))
         if message.annotations:
             self._cite([_annotation(annotation) for annotation in message.annotations], parts)
         if message.refusal:

@@ -105,7 +105,8 @@ def _call(call: wire.AssistantToolCall, param: str) -> ToolCallPart:
         return ToolCallPart(id=call.id, name=call.custom.name, arguments=call.custom.input, kind="custom")
     if call.function is None:
         raise required(f"{param}.function")
-    return ToolCallPart(id=call.id, name=call.function.name, arguments=_arguments(call.function))
+    signature = call.extra_content.signature if call.extra_content is not None else ""
+    return ToolCallPart(id=call.id, name=call.function.name, arguments=_arguments(call.function), signature=signature)
 
 
 def _arguments(function: wire.CalledFunction) -> str:

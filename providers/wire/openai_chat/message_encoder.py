@@ -8,6 +8,7 @@ What OpenAI's messages cannot say, and what becomes of it:
 | `is_error` of a tool's result | dropped; the result's text says what went wrong |
 | reasoning of another API | dropped: plain OpenAI rejects it, and nobody else could check its signature |
 | reasoning of a client of this API | sent back as the client sent it (`reasoning_content`, `reasoning_details`) |
+| Google's signature of a text or a call | as reasoning |
 | a text document | a text part |
 | a document by URL, or by another API's file id | refused |
 | `cache_control` of another API | dropped |
@@ -35,6 +36,7 @@ from providers.model import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    signature_block,
 )
 from providers.wire.base import Translation
 from providers.wire.openai_chat.answer_parts import tool_call
@@ -131,9 +133,11 @@ class MessageEncoder:
         for part in message.content:
             if isinstance(part, TextPart):
                 texts.append(part.text)
+                if (signed := signature_block(part)) is not None:
+                    reasoning.append(signed)
                 self._check_cache_control(part)
             elif isinstance(part, ToolCallPart):
-                calls.append(tool_call(part, part.id))
+                calls.append(self._call(part))
             elif isinstance(part, ReasoningPart):
                 reasoning.append(part)
             elif isinstance(part, RefusalPart):
@@ -158,6 +162,12 @@ class MessageEncoder:
         if message.name is not None:
             wire["name"] = message.name
         self._wire.append(wire)
+
+    def _call(self, part: ToolCallPart) -> WireObject:
+        if part.signature and not self._own:
+            self._translation.drop("messages[].content[tool_call].signature")
+            part = msgspec.structs.replace(part, signature="")
+        return tool_call(part, part.id)
 
     def _add_reasoning(self, parts: list[ReasoningPart], wire: WireObject) -> None:
         if not parts:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from providers.model import JSONObject
-from providers.wire.openai_chat.response_structs import ReasoningDetail
+from providers.wire.openai_chat.response_structs import ExtraContent, ReasoningDetail
 
 # --- content parts ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +139,7 @@ class AssistantToolCall(msgspec.Struct, gc=False):
     type: str | None = None
     function: CalledFunction | None = None
     custom: CalledCustomTool | None = None
+    extra_content: ExtraContent | None = None
 
 
 class AudioReference(msgspec.Struct, gc=False):

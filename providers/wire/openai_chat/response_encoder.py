@@ -15,6 +15,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    with_signature_blocks,
 )
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
@@ -60,7 +61,9 @@ def _message(parts: list[Part]) -> dict[str, Any]:
         "content": content,
         "refusal": "".join(refusals) if refusals else None,
     }
-    _add_reasoning([part for part in parts if isinstance(part, ReasoningPart)], message)
+    # A call has a place of its own for its signature.
+    signed = with_signature_blocks(part for part in parts if isinstance(part, ReasoningPart | TextPart))
+    _add_reasoning([part for part in signed if isinstance(part, ReasoningPart)], message)
     if calls:
         message["tool_calls"] = calls
     if audios:

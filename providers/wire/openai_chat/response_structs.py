@@ -40,12 +40,27 @@ class CustomCall(msgspec.Struct, gc=False):
     input: str | None = None
 
 
+class GoogleContent(msgspec.Struct, gc=False):
+    thought_signature: str | None = None
+
+
+class ExtraContent(msgspec.Struct, gc=False):
+    """What Google's OpenAI endpoint adds to a tool call or a message."""
+
+    google: GoogleContent | None = None
+
+    @property
+    def signature(self) -> str:
+        return (self.google.thought_signature or "") if self.google is not None else ""
+
+
 class ToolCall(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     type: str | None = None
     function: FunctionCall | None = None
     custom: CustomCall | None = None
+    extra_content: ExtraContent | None = None
 
 
 class Audio(msgspec.Struct, gc=False):
@@ -72,6 +87,7 @@ class ChatMessage(msgspec.Struct, gc=False):
     refusal: str | None = None
     annotations: list[JSONObject] | None = None
     audio: Audio | None = None
+    extra_content: ExtraContent | None = None
 
 
 class ChatChoice(msgspec.Struct, gc=False):

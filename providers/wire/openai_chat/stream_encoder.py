@@ -28,6 +28,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    signature_block,
 )
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
@@ -35,6 +36,7 @@ from providers.wire.openai_chat.answer_parts import (
     answer_head,
     default_finish_reason,
     make_call_id,
+    signed,
     tool_call,
 )
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
@@ -121,7 +123,7 @@ class _ChoiceState:
         """What was said last; None: nothing yet."""
         self.open_part: tuple[type, int] | None = None
         self.blocks: dict[int, _Block] = {}
-        """Reasoning by the part's index, until it was said whole."""
+        """Reasoning, and the signatures of texts, by the part's index, until it was said whole."""
         self.details = 0
         self.calls: dict[int, _Call] = {}
         self.call_count = 0
@@ -248,6 +250,8 @@ class ChatStreamEncoder:
                 self._say(state, _Delta(content=part.text), out, choice)
             if part.citations:
                 state.citations += part.citations
+            if (block := signature_block(part)) is not None:
+                state.blocks.setdefault(part.index, _Block()).add(block)
         elif isinstance(part, ToolCallPart):
             self._encode_call(state, part, out)
         elif isinstance(part, ReasoningPart):
@@ -272,10 +276,13 @@ class ChatStreamEncoder:
         if call.said:
             if part.arguments:
                 self._say(state, _Delta(tool_calls=[_arguments(call, part.arguments)]), out)
+            if part.signature:
+                self._say(state, _Delta(tool_calls=[{"index": call.place, **signed(part.signature)}]), out)
             return
         head = call.head
         head.id = head.id or part.id
         head.name = head.name or part.name
+        head.signature += part.signature
         if part.arguments:
             call.arguments.append(part.arguments)
         if head.name and (head.id or call.arguments):
@@ -298,6 +305,7 @@ class ChatStreamEncoder:
             self._say_detail(state, index, out)
         elif kind is TextPart:
             self._say_annotations(state, out)
+            self._say_detail(state, index, out)
             state.text_start = state.chars
 
     def _say_detail(self, state: _ChoiceState, index: int, out: list[bytes]) -> None:

@@ -76,7 +76,10 @@ class ToolCallReader:
         call.name = call.name or name
         call.began = call.began or bool(arguments)
         self._last = call
-        return ToolCallPart(index=call.index, id=new_id, name=new_name, arguments=arguments, kind=call.kind)
+        part = ToolCallPart(index=call.index, id=new_id, name=new_name, arguments=arguments, kind=call.kind)
+        if piece.extra_content is not None:
+            part.signature = piece.extra_content.signature
+        return part
 
     def _find(self, index: int | None, call_id: str, name: str) -> _Call:
         if index is None:
