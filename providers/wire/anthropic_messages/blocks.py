@@ -13,8 +13,8 @@ from providers.wire.anthropic_messages.structs import (
     THINKING_BLOCK,
     TOOL_USE_BLOCK,
     TYPED,
-    text_of,
 )
+from providers.wire.json_text import text_of
 
 
 def decode_block(raw: Raw, index: int) -> Part:

@@ -12,7 +12,8 @@ from msgspec import Raw
 
 from providers.errors import ErrorKind, GatewayError, ProviderError, kind_of_status
 from providers.model import ErrorInfo, RawBody
-from providers.wire.anthropic_messages.structs import API, ERROR_BODY, FIELDS, UNREADABLE, ErrorBody
+from providers.wire.anthropic_messages.structs import API, ERROR_BODY, ErrorBody
+from providers.wire.json_text import FIELDS, UNREADABLE
 
 _STATUS_BY_TYPE = {
     "invalid_request_error": 400,

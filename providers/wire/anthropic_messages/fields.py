@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Raw
 
 from providers.errors import RequestError
-from providers.wire.anthropic_messages.structs import TYPED, UNREADABLE
+from providers.wire.anthropic_messages.structs import TYPED
+from providers.wire.json_text import UNREADABLE
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from providers.model import LLMRequest
-from providers.wire.anthropic_messages.structs import FIELDS
+from providers.wire.json_text import FIELDS
 
 
 def relay_request(request: LLMRequest, model: str) -> bytes:

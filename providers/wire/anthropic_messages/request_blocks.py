@@ -19,9 +19,8 @@ from providers.wire.anthropic_messages.structs import (
     ImageBlock,
     Source,
     ToolResultBlock,
-    is_object,
-    text_of,
 )
+from providers.wire.json_text import is_object, text_of
 
 _CONTENT = msgspec.json.Decoder(str | list[Raw])
 _IMAGE = msgspec.json.Decoder(ImageBlock)

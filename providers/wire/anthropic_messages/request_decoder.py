@@ -28,7 +28,8 @@ from providers.model import (
 from providers.wire.anthropic_messages.fields import one_of, read, refuse
 from providers.wire.anthropic_messages.parameters import HINTS
 from providers.wire.anthropic_messages.request_blocks import decode_content
-from providers.wire.anthropic_messages.structs import API, FIELDS, OBJECT, UNREADABLE
+from providers.wire.anthropic_messages.structs import API, OBJECT
+from providers.wire.json_text import FIELDS, UNREADABLE
 
 
 class _Message(Struct):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import msgspec
 
 from providers.model import LLMRequest, ResponseFormat, Tool
-from providers.wire.anthropic_messages.structs import API, FIELDS
+from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.thinking import encode_thinking, max_tokens_for
 from providers.wire.anthropic_messages.turns import encode_turns
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.json_text import FIELDS
+from providers.wire.leftovers import refuse_parameters, refuse_unknown
 
 Fields = dict[str, object]
 
@@ -64,17 +66,16 @@ def _sampling(request: LLMRequest, fields: Fields, translation: Translation) -> 
         fields["top_k"] = request.top_k
     if request.stop:
         fields["stop_sequences"] = request.stop
-    for name, given in (
-        ("frequency_penalty", request.frequency_penalty),
-        ("presence_penalty", request.presence_penalty),
-        ("logit_bias", request.logit_bias),
-        ("logprobs", request.logprobs),
-        ("top_logprobs", request.top_logprobs),
-    ):
-        if given:  # 0, false and {} ask for nothing
-            translation.refuse(name)
-    if request.n is not None and request.n > 1:
-        translation.refuse("n", "it gives one answer")
+    refuse_parameters(
+        request,
+        translation,
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "n",
+    )
     if request.seed is not None:  # no API promises that a seed repeats an answer
         translation.drop("seed")
 
@@ -145,10 +146,7 @@ def _format(form: ResponseFormat, translation: Translation) -> Fields | None:
 def _own_parameters(request: LLMRequest, fields: Fields, translation: Translation) -> None:
     """Parameters that the model in the middle has no field for: back to this API, never to another."""
     if request.metadata.api != API:
-        for name in request.extra:
-            translation.refuse(name)
-        for name in request.hints:
-            translation.drop(name)
+        refuse_unknown(request, translation)
         return
     for name, raw in (*request.extra.items(), *request.hints.items()):
         if name == "metadata":

@@ -27,13 +27,13 @@ from providers.model import (
     ToolResultPart,
     signature_block,
 )
-from providers.wire.anthropic_messages.response_encoder import encode_opaque, json_object
+from providers.wire.anthropic_messages.response_encoder import encode_opaque
 from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.base import Translation
+from providers.wire.data_url import split_data_url
+from providers.wire.json_text import json_object
 
 Block = dict[str, object] | Raw
-
-_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<params>(?:;[^,]*)?),(?P<data>.*)", re.DOTALL)
 
 _ID_REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
 """What may not stand in a tool call's id. Some vendors write `functions.get_weather:0`."""
@@ -140,7 +140,7 @@ class PartEncoder:
         if part.detail not in (None, "auto"):
             self._translation.drop("messages.content.image_url.detail")
         url, data, media_type = part.url, part.data, part.media_type
-        if url is not None and (inline := _data_url(url)) is not None:
+        if url is not None and (inline := split_data_url(url)) is not None:
             url, data, media_type = None, inline[1], inline[0] or media_type
         source: dict[str, str]
         if data is not None:
@@ -172,7 +172,7 @@ class PartEncoder:
             return {"type": "text", "media_type": "text/plain", "data": part.text}
         data, media_type = part.data, part.media_type
         inlined = data if data is not None else part.url
-        if inlined is not None and (inline := _data_url(inlined)) is not None:
+        if inlined is not None and (inline := split_data_url(inlined)) is not None:
             media_type, data = inline[0] or media_type, inline[1]
         if data is not None:
             return self._inline_document(data, media_type or "application/pdf")
@@ -199,13 +199,3 @@ class PartEncoder:
 
 def _tool_id(call_id: str) -> str:
     return _ID_REFUSED.sub("_", call_id)
-
-
-def _data_url(url: str) -> tuple[str, str] | None:
-    """Media type and base64 data of a `data:` URL; None for any other string."""
-    if not url.startswith("data:"):
-        return None
-    found = _DATA_URL.fullmatch(url)
-    if found is None or "base64" not in found["params"]:
-        return None
-    return found["type"], found["data"]

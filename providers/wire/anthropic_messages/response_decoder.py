@@ -9,8 +9,9 @@ from providers.model import AssistantMessage, Choice, LLMResponse, RawBody, Usag
 from providers.wire.anthropic_messages.blocks import decode_block
 from providers.wire.anthropic_messages.errors import decode_error
 from providers.wire.anthropic_messages.finish import finish_reason_of
-from providers.wire.anthropic_messages.structs import API, UNREADABLE, WIRE_MESSAGE
+from providers.wire.anthropic_messages.structs import API, WIRE_MESSAGE
 from providers.wire.anthropic_messages.usage import UsageMeter
+from providers.wire.json_text import UNREADABLE
 
 
 class _TokenCount(msgspec.Struct):

@@ -20,8 +20,9 @@ from providers.model import (
 )
 from providers.wire.anthropic_messages.finish import stop_reason_of
 from providers.wire.anthropic_messages.signatures import mark_signature
-from providers.wire.anthropic_messages.structs import API, FIELDS, UNREADABLE, is_object
+from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.usage import encode_usage
+from providers.wire.json_text import FIELDS, json_object
 
 Block = dict[str, object] | Raw
 
@@ -109,13 +110,3 @@ def encode_opaque(part: OpaquePart) -> Raw | None:
     if (streamed := json_object(part.input)) is None:
         return part.raw
     return Raw(msgspec.json.encode({**FIELDS.decode(part.raw), "input": streamed}))
-
-
-def json_object(text: str) -> Raw | None:
-    """The text, verbatim, if it is one JSON object; else None."""
-    stripped = text.strip()
-    try:
-        raw = msgspec.json.decode(stripped, type=Raw)
-    except UNREADABLE:
-        return None
-    return raw if is_object(raw) else None

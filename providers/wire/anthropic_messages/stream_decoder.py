@@ -39,12 +39,12 @@ from providers.wire.anthropic_messages.structs import (
     ERROR_BODY,
     OBJECT,
     STREAM_EVENT,
-    UNREADABLE,
     WIRE_MESSAGE,
     StreamDelta,
     StreamEvent,
 )
 from providers.wire.anthropic_messages.usage import UsageMeter
+from providers.wire.json_text import UNREADABLE
 from providers.wire.lenient import decode_leniently
 from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
 from providers.wire.surrogates import SurrogateJoiner

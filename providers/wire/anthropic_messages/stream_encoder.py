@@ -37,10 +37,11 @@ from providers.model import (
 )
 from providers.wire.anthropic_messages.errors import encode_error_info
 from providers.wire.anthropic_messages.finish import stop_reason_of
-from providers.wire.anthropic_messages.response_encoder import json_object, new_message_id
+from providers.wire.anthropic_messages.response_encoder import new_message_id
 from providers.wire.anthropic_messages.signatures import mark_signature
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.usage import encode_usage
+from providers.wire.json_text import json_object
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'

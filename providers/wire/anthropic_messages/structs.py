@@ -17,9 +17,6 @@ API = "anthropic-messages"
 SIGNATURE_FORMAT = "anthropic-claude-v1"
 """`ReasoningPart.format` of what Anthropic signed."""
 
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What msgspec raises for input that is not JSON, not of the expected type, not UTF-8, or nested without end."""
-
 
 class Typed(Struct, gc=False):
     """Only the `type` of any object."""
@@ -160,15 +157,3 @@ WIRE_MESSAGE = msgspec.json.Decoder(WireMessage)
 WIRE_USAGE = msgspec.json.Decoder(WireUsage)
 ERROR_BODY = msgspec.json.Decoder(ErrorBody)
 OBJECT = msgspec.json.Decoder(JSONObject)
-FIELDS = msgspec.json.Decoder(dict[str, Raw])
-"""An object's fields, each as it came."""
-
-
-def text_of(raw: Raw) -> str:
-    """The JSON text of a raw value."""
-    return bytes(raw).decode()
-
-
-def is_object(raw: Raw) -> bool:
-    """Whether a raw value is a JSON object. Raw values are valid JSON without white space around them."""
-    return bytes(memoryview(raw)[:1]) == b"{"

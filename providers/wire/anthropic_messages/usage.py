@@ -9,7 +9,8 @@ from __future__ import annotations
 from msgspec import Raw
 
 from providers.model import TokenDetails, Usage
-from providers.wire.anthropic_messages.structs import FIELDS, WIRE_USAGE, WireUsage
+from providers.wire.anthropic_messages.structs import WIRE_USAGE, WireUsage
+from providers.wire.json_text import FIELDS
 
 _KNOWN = frozenset(WireUsage.__struct_fields__)
 

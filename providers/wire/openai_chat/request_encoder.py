@@ -23,6 +23,8 @@ import msgspec
 
 from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.effort import effort_of_budget
+from providers.wire.leftovers import refuse_unknown
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.message_encoder import MessageEncoder
 from providers.wire.openai_chat.relay import with_usage
@@ -84,10 +86,7 @@ def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation
         body.update(request.extra)
         body.pop("stream_options", None)
         return
-    for name in request.extra:
-        translation.refuse(name)
-    for name in request.hints:
-        translation.drop(name)
+    refuse_unknown(request, translation)
 
 
 def _add_reasoning(reasoning: Reasoning, body: WireObject, translation: Translation, *, own: bool) -> None:
@@ -105,15 +104,9 @@ def _add_reasoning(reasoning: Reasoning, body: WireObject, translation: Translat
     elif reasoning.enabled is False:
         translation.drop("thinking")
     elif reasoning.budget_tokens is not None:
-        body["reasoning_effort"] = _effort(reasoning.budget_tokens)
+        body["reasoning_effort"] = effort_of_budget(reasoning.budget_tokens)
     if not own and reasoning.display is not None:
         translation.drop("thinking.display")
-
-
-def _effort(budget_tokens: int) -> str:
-    if budget_tokens < 2048:
-        return "low"
-    return "medium" if budget_tokens < 8192 else "high"
 
 
 def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:

@@ -1,0 +1,17 @@
+"""`data:` URLs (RFC 2397), as clients put images and files into a request. Does no I/O."""
+
+from __future__ import annotations
+
+import re
+
+_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<params>(?:;[^,]*)?),(?P<data>.*)", re.DOTALL)
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Media type (empty: not said) and base64 data of a `data:` URL; None for any other string."""
+    if not url.startswith("data:"):
+        return None
+    found = _DATA_URL.fullmatch(url)
+    if found is None or "base64" not in found["params"]:
+        return None
+    return found["type"], found["data"]
