@@ -85,9 +85,9 @@ def make_admin_app(
 
     @app.before_request
     async def llm_route_with_wrong_method() -> Response | None:
-        if _allowed(gateway, request.path):
+        if allowed := _allowed(gateway, request.path):
             response = _failure(gateway, RequestError(f"{request.path} does not take {request.method}", status=405))
-            response.headers["allow"] = "POST"
+            response.headers["allow"] = allowed
             return response
         return None
 
@@ -100,7 +100,7 @@ def make_admin_app(
 
 
 def _allowed(gateway: Gateway, path: str) -> str | None:
-    return "POST" if gateway.is_llm_route(path) else None
+    return ", ".join(gateway.routes.allowed(path)) or None
 
 
 def _api(gateway: Gateway) -> ClientAPI:
@@ -109,7 +109,7 @@ def _api(gateway: Gateway) -> ClientAPI:
         for api in gateway.apis:
             if b"anthropic-version" in api.forwarded_headers:
                 return api
-    return gateway.api_of_path(request.path) or gateway.apis[0]
+    return gateway.routes.api_of(request.path) or gateway.apis[0]
 
 
 def _no_such_model(name: str) -> RequestError:

@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from providers.errors import ErrorKind, GatewayError, RequestError
-from proxy.apis.base import ClientAPI, ModelCard, Operation
+from proxy.apis.base import ClientAPI, ModelCard
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.model import ServedModel
 from proxy.observe.metrics import OPEN_REQUESTS
+from proxy.routes import RouteTable
 from proxy.routing import ModelTable
 
 Scope = Mapping[str, Any]
@@ -58,12 +59,7 @@ class Gateway:
         """Everything that is not an LLM route (the admin app), lifespan included."""
         self.exchanges: set[Exchange] = set()
         """Requests under way."""
-        self._routes: dict[str, tuple[ClientAPI, Operation]] = {
-            base + path: (api, operation)
-            for api in self.apis
-            for base in api.base_paths
-            for path, operation in api.operations.items()
-        }
+        self.routes = RouteTable(self.apis)
 
     def install(self, models: ModelTable[ServedModel], cards: Sequence[ModelCard]) -> None:
         """Serve these models, whose providers are configured, from now on. Who made them closes them."""
@@ -72,9 +68,9 @@ class Gateway:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            route = self._routes.get(scope["path"])
-            if route is not None and scope["method"] == "POST":
-                await self._exchange(Exchange(self, *route, scope, receive, send))
+            match = self.routes.match(scope["method"], scope["path"])
+            if match is not None:
+                await self._exchange(Exchange(self, match, scope, receive, send))
                 return
         if self.fallback is not None:
             await self.fallback(scope, receive, send)
@@ -87,18 +83,6 @@ class Gateway:
         finally:
             self.exchanges.discard(exchange)
             OPEN_REQUESTS.dec()
-
-    def is_llm_route(self, path: str) -> bool:
-        """Whether POST to `path` is answered by a model."""
-        return path in self._routes
-
-    def api_of_path(self, path: str) -> ClientAPI | None:
-        """The client API whose error shape fits a path: the one with the longest base path that leads to it."""
-        route = self._routes.get(path)
-        if route is not None:
-            return route[0]
-        fitting = [(len(base), api) for api in self.apis for base in api.base_paths if path.startswith(base + "/")]
-        return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
     # -- what exchanges ask -------------------------------------------------------------------------------------------
 

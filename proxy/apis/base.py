@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,14 +17,19 @@ from providers.extension import Extension
 from providers.model import LLMRequest, LLMResponse
 from providers.wire.base import StreamEncoder
 
-Operation = Literal["complete", "count_tokens"]
-"""What a client asks for: an answer of the model, or how many tokens its request has."""
+Operation = str
+"""What a client asks for: a name in `proxy.exchange.operations.OPERATIONS` (`complete`, `count_tokens` ...)."""
 
 
 class ClientCall(msgspec.Struct, kw_only=True):
     """A client's HTTP request, its body read whole."""
 
     operation: Operation
+    method: str = "POST"
+    path: str = ""
+    """As it was asked for, decoded, without the query."""
+    params: Mapping[str, str] = {}
+    """What the braces of the route's path stood for."""
     body: bytes
     headers: Mapping[bytes, bytes]
     """Names in lower case; of a repeated header the last value."""
@@ -52,7 +57,8 @@ class ClientAPI(Extension, ABC):
     base_paths: tuple[str, ...]
     """Where it is mounted: `/v1`, `/openai/v1` ..."""
     operations: Mapping[str, Operation]
-    """Paths below each base path, answered to POST."""
+    """Routes below each base path: `[METHOD ]PATH`, POST if no method is given. In a path `{name}` stands for one
+    segment, `{name*}` for any number of them; what they stood for is in `ClientCall.params`."""
     forwarded_headers: tuple[bytes, ...] = ()
     """The client's headers that belong to the API and go to a provider of the same API."""
 
@@ -95,6 +101,10 @@ class ClientAPI(Extension, ABC):
     @abstractmethod
     def transform_model(self, model: ModelCard) -> bytes:
         """One model."""
+
+    def stream_content_type(self, request: LLMRequest) -> bytes:
+        """The content type of a streamed answer."""
+        return b"text/event-stream; charset=utf-8"
 
     def response_headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
         """Headers that this API adds to every answer."""

@@ -15,29 +15,31 @@ CLIENT_GONE = 499
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """Times in seconds."""
+    """The account of one request: begun with it, filled in as it goes, recorded when it is over. Times in seconds."""
 
     request_id: str
     api: str
     operation: str
-    requested_model: str | None
-    served: ServedModel | None
-    stream: bool
-    status: int
+    client: tuple[str, int] | None = None
+    requested_model: str | None = None
+    served: ServedModel | None = None
+    stream: bool = False
+    """The client asked for a stream."""
+    status: int = 0
     """The HTTP status sent; 0: none."""
-    in_band: bool
-    """A stream had begun, so an error could only be told in band."""
-    error: GatewayError | None
-    departed: str | None
-    duration: float
-    first_token: float | None
-    usage: Usage | None
-    bytes_in: int
-    bytes_out: int
-    chunks: int
-    dropped_blocks: int
-    notes: RequestNotes | None
-    client: tuple[str, int] | None
+    in_band: bool = False
+    """A stream has begun, so an error can only be told in band."""
+    error: GatewayError | None = None
+    departed: str | None = None
+    """Why nobody hears the answer: `disconnect` or `write_timeout`."""
+    duration: float = 0.0
+    first_token: float | None = None
+    usage: Usage | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    chunks: int = 0
+    dropped_blocks: int = 0
+    notes: RequestNotes | None = None
 
     @property
     def recorded_status(self) -> int:

@@ -1,0 +1,71 @@
+"""A model's answer, whole or streamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from providers.errors import BadResponseError
+from providers.model import LLMRequest
+from proxy.exchange.emitter import StreamEmitter
+from proxy.exchange.model import ServedModel
+
+if TYPE_CHECKING:
+    from proxy.exchange.exchange import Exchange
+
+
+async def complete(exchange: Exchange) -> None:
+    """Read a request, have its model's provider answer it, pass the answer on."""
+    request = exchange.api.transform_input(await exchange.read_call())
+    outcome = exchange.outcome
+    outcome.stream = request.stream
+    outcome.notes = request.notes
+    served, request.metadata.matched = exchange.serve(request.model)
+    if request.stream:
+        await _stream(exchange, served, request)
+    else:
+        await _whole(exchange, served, request)
+
+
+async def _whole(exchange: Exchange, served: ServedModel, request: LLMRequest) -> None:
+    response = await served.provider.execute(request)
+    exchange.outcome.usage = response.usage
+    raw = response.raw
+    if raw is not None and raw.api == exchange.api.api:
+        body = raw.body
+    elif response.choices:
+        body = exchange.api.transform_output(response, request)
+    else:
+        raise BadResponseError("the provider's answer holds no message")
+    await exchange.reply(200, body, exchange.answer_headers(request.notes))
+
+
+async def _stream(exchange: Exchange, served: ServedModel, request: LLMRequest) -> None:
+    outcome = exchange.outcome
+
+    async def write(data: bytes) -> None:
+        if not outcome.in_band:
+            content_type = (b"content-type", exchange.api.stream_content_type(request))
+            headers = [content_type, *_UNBUFFERED, *exchange.answer_headers(request.notes)]
+            await exchange.start(200, headers)
+        await exchange.write(data)
+
+    emitter = StreamEmitter(exchange.api, request, served.metrics, write)
+    try:
+        await served.provider.execute_streaming(request, emitter)
+        if emitter.error is not None:
+            raise emitter.error
+        await emitter.close()
+    finally:
+        if emitter.first_at is not None:
+            outcome.first_token = emitter.first_at - exchange.started_at
+        outcome.usage = emitter.accumulator.usage
+        outcome.chunks = emitter.accumulator.chunks
+        outcome.dropped_blocks = emitter.dropped_blocks
+    await exchange.end()
+
+
+_UNBUFFERED = (
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+"""No proxy on the way may hold events back."""

@@ -1,0 +1,19 @@
+"""How many tokens a request's input has, as its model's provider counts them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.exchange.exchange import Exchange
+
+
+async def count_tokens(exchange: Exchange) -> None:
+    """Read a request and have its input counted."""
+    request = exchange.api.transform_input(await exchange.read_call())
+    exchange.outcome.stream = request.stream
+    exchange.outcome.notes = request.notes
+    served, request.metadata.matched = exchange.serve(request.model)
+    counted = await served.provider.count_tokens(request)
+    headers = exchange.answer_headers(request.notes)
+    await exchange.reply(200, exchange.api.transform_token_count(counted), headers)
