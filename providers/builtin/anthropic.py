@@ -11,7 +11,6 @@ from providers.wire.anthropic_messages import (
     encode_count_request,
     relay_count_request,
 )
-from providers.wire.base import Translation
 
 API_VERSION = "2023-06-01"
 
@@ -61,9 +60,7 @@ class AnthropicProvider(WireProvider):
             body = relay_count_request(request, model)
             outgoing = OutgoingRequest(target=target + query, body=body, headers=request.metadata.headers)
         else:
-            encoded = encode_count_request(
-                request, model, Translation(self.api, drop_unsupported=self.drop_unsupported)
-            )
+            encoded = encode_count_request(request, model, self.translation(request))
             outgoing = OutgoingRequest(
                 target=target, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped
             )

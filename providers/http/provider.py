@@ -20,7 +20,8 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -39,7 +40,7 @@ from providers.http.event_stream import EventStreamDecoder
 from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
-from providers.model import EventKind, LLMRequest, LLMResponse, chunk_of_whole
+from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, RawBody, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider
 from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
@@ -49,7 +50,7 @@ from providers.wire.sse import SSEvent
 log = logging.getLogger("triway.provider")
 
 AFTER_DONE_GRACE = 0.25
-"""Seconds to wait for the end of the body after the wire's terminator."""
+"""Seconds to wait for the end of the body after the wire's terminator, or for the second half of an error."""
 
 KEEP_ALIVE_PATIENCE = 10.0
 """A keep-alive later than this many seconds after the request counts as a first event: the client needs one too."""
@@ -376,6 +377,8 @@ class HTTPProvider(Provider):
     ) -> GatewayError | None:
         """Pass events on until the body ends. Returns what ended the stream early, if anything did."""
         if opened.whole is not None:
+            if opened.whole.error is not None:
+                return error_of_event(opened.whole.error, None)
             await emitter.emit_batch([chunk_of_whole(opened.whole)], True)
             return None
         response, decoder = opened.response, opened.decoder
@@ -391,7 +394,7 @@ class HTTPProvider(Provider):
                         done, done_at = True, trio.current_time()
                     elif chunk.kind is EventKind.ERROR and chunk.error is not None:
                         await emitter.emit_batch(chunks[:place], first)
-                        return error_of_event(chunk.error, chunk.raw)
+                        return await _told_error(chunk.error, chunks[place:], response, decoder)
                     elif done and chunk.kind is EventKind.CHUNK:
                         done = False  # a second answer in the same body
                 if chunks:
@@ -424,3 +427,18 @@ class HTTPProvider(Provider):
         if trio.current_time() >= first_deadline:
             return ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
         return ProviderTimeoutError("idle", idle)
+
+
+async def _told_error(
+    info: ErrorInfo, chunks: Sequence[LLMResponse], response: UpstreamResponse, decoder: StreamDecoder
+) -> GatewayError:
+    """The error that the first of `chunks` tells; with the bytes of the second event where the API tells it in two."""
+    raw = chunks[0].raw
+    rest = list(chunks[1:])
+    if info.is_announced:
+        with trio.move_on_after(AFTER_DONE_GRACE), suppress(ProviderError):
+            while not rest and (data := await response.receive()):
+                rest += decoder.feed(data)
+        if raw is not None and rest and rest[0].kind is EventKind.ERROR and rest[0].raw is not None:
+            raw = RawBody(raw.api, raw.body + rest[0].raw.body)
+    return error_of_event(info, raw)

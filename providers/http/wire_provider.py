@@ -45,8 +45,15 @@ class WireProvider(HTTPProvider):
         return OutgoingRequest(target=self.path, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
 
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
-        """The request's body from the model in the middle. Raises `UnsupportedParameterError`."""
-        return self.wire.encode_request(request, model, Translation(self.api, drop_unsupported=self.drop_unsupported))
+        """The request's body from the model in the middle. Raises `RequestError` for what this API cannot honour."""
+        return self.wire.encode_request(request, model, self.translation(request))
+
+    def translation(self, request: LLMRequest) -> Translation:
+        """For one request that is to be encoded. Raises `RequestError` if it is bound to another API."""
+        translation = Translation(self.api, drop_unsupported=self.drop_unsupported)
+        if request.metadata.api != self.api:
+            translation.refuse_bound(request)
+        return translation
 
     def response_in(self, body: bytes, request: LLMRequest) -> LLMResponse:
         return self.wire.decode_response(body)

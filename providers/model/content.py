@@ -49,6 +49,8 @@ class TextPart(_Part, tag="text"):
     signature: str = ""
     """Google's proof of the thoughts behind this part (`thoughtSignature`); see `GOOGLE_SIGNATURE`. It must come back
     with the part, which may be empty but for it."""
+    phase: str | None = None
+    """What the text is to its turn, where the provider says so (OpenAI Responses: `commentary`, `final_answer`)."""
 
 
 class ReasoningPart(_Part, tag="reasoning"):
@@ -59,8 +61,10 @@ class ReasoningPart(_Part, tag="reasoning"):
     redacted: str = ""
     """Encrypted reasoning (Anthropic's `redacted_thinking.data`); such a part has no text."""
     id: str | None = None
+    """The provider's name for the block. Neighbouring parts of one id are one block (OpenAI's several summaries)."""
     format: str | None = None
-    """Who signed it, as in `reasoning_details[].format` (`anthropic-claude-v1`, ...)."""
+    """Who signed it, as in `reasoning_details[].format` (`anthropic-claude-v1`, ...). Wires that have no field for this
+    carry it inside the signature: see `providers.wire.seals`."""
 
 
 class ToolCallPart(_Part, tag="tool_call"):

@@ -17,6 +17,8 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     role: Role
     content: list[Part] = []
     name: str | None = None
+    is_instructions: bool = False
+    """It stood outside the conversation, in a parameter of its own (OpenAI Responses' `instructions`)."""
 
     @property
     def text(self) -> str:
@@ -141,6 +143,12 @@ class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Parameters of the client's API that the model in the middle has no field for and that change the answer."""
     hints: dict[str, msgspec.Raw] = {}
     """The same, but harmless when left out (cache keys, storage, service tiers, labels)."""
+    kept: dict[str, msgspec.Raw] = {}
+    """Parameters that mean something to the client's API alone and ask nothing of another (what is shown in the answer,
+    a default that was spelled out). They go back to that API; elsewhere nobody needs to be told."""
+    bound: dict[str, str] = {}
+    """Parameters that lean on what the client's API stores or runs, each with the reason why no other API can honour
+    it. Without them the answer would be senseless, so they are refused even under `dropUnsupported`."""
 
     metadata: RequestMetadata = msgspec.field(default_factory=RequestMetadata)
     raw: RawBody | None = None

@@ -91,6 +91,8 @@ class ErrorInfo(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     param: str | None = None
     status: int | None = None
     """The HTTP status that such an error has outside a stream, where the provider's API says so."""
+    is_announced: bool = False
+    """The API tells an error in two events (OpenAI's `error`, then `response.failed`) and this is the first."""
 
 
 class EventKind(enum.IntEnum):
@@ -105,7 +107,8 @@ class EventKind(enum.IntEnum):
     ERROR = 3
     """The provider reports an error in band; see `LLMResponse.error`."""
     DONE = 4
-    """The wire's success terminator (`[DONE]`, `message_stop`)."""
+    """The wire's success terminator (`[DONE]`, `message_stop`, `response.completed`). It may carry the finish reason,
+    usage and content like a chunk."""
 
 
 class LLMResponse(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -123,6 +126,7 @@ class LLMResponse(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     metadata: ResponseMetadata | None = None
     kind: EventKind = EventKind.CHUNK
     error: ErrorInfo | None = None
+    """What an event of kind `ERROR` says. On a whole answer: it says that it failed, and has no choices."""
     raw: RawBody | None = None
     """The own bytes of the event (or whole body), and their API. None after a change: then it is encoded again."""
 

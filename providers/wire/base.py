@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from providers.errors import GatewayError, ProviderError, UnsupportedParameterError
+from providers.errors import GatewayError, ProviderError, RequestError, UnsupportedParameterError
 from providers.model import LLMRequest, LLMResponse
 
 
@@ -36,7 +36,8 @@ class Translation:
     """Collects what a target API cannot say while a request is encoded for it.
 
     `drop` is for what leaves the answer's meaning alone: it is named in the `x-triway-dropped` header. `refuse` is for
-    the rest: it raises `UnsupportedParameterError` unless the model's config says `dropUnsupported`.
+    the rest: it raises `UnsupportedParameterError` unless the model's config says `dropUnsupported`. `refuse_bound`
+    looks for what cannot even be dropped.
     """
 
     __slots__ = ("drop_unsupported", "dropped", "target")
@@ -54,6 +55,16 @@ class Translation:
         if not self.drop_unsupported:
             raise UnsupportedParameterError(param, self.target, why)
         self.drop(param)
+
+    def refuse_bound(self, request: LLMRequest) -> None:
+        """Raise `RequestError` if the request leans on what only the client's own API stores or runs."""
+        for param, why in request.bound.items():
+            raise RequestError(
+                f"'{param}' needs a model whose provider speaks {request.metadata.api}: {why}. "
+                f"This model's provider speaks {self.target}.",
+                param=param,
+                code="unsupported_parameter",
+            )
 
 
 class EncodedRequest(msgspec.Struct):

@@ -69,12 +69,13 @@ class StreamEmitter(ChunkEmitter):
         pieces: list[bytes] = []
         for chunk in chunks:
             kind = chunk.kind
-            if kind is EventKind.CHUNK or kind is EventKind.USAGE:
+            is_content = kind is EventKind.CHUNK or (kind is EventKind.DONE and bool(chunk.choices or chunk.usage))
+            if is_content or kind is EventKind.USAGE:
                 add(chunk)
             raw = chunk.raw
             if raw is None or raw.api != self._api_name:
-                # The terminator of another API ends nothing here: `final` does.
-                if kind is not EventKind.DONE:
+                # The terminator of another API ends nothing here: `final` does. What else it says is said.
+                if is_content or kind is not EventKind.DONE:
                     self._encoded = True
                     pieces.append(self._api.transform_output_chunk(chunk, self._encoder))
             elif kind is not EventKind.USAGE or self._show_usage:

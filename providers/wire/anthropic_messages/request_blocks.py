@@ -8,10 +8,10 @@ from msgspec import Raw
 from providers.model import FilePart, ImagePart, OpaquePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from providers.wire.anthropic_messages.blocks import decode_citation
 from providers.wire.anthropic_messages.fields import one_of, read, refuse, type_of
-from providers.wire.anthropic_messages.signatures import read_signature
 from providers.wire.anthropic_messages.structs import (
     API,
     REDACTED_BLOCK,
+    SIGNATURE_FORMAT,
     TEXT_BLOCK,
     THINKING_BLOCK,
     TOOL_USE_BLOCK,
@@ -21,6 +21,7 @@ from providers.wire.anthropic_messages.structs import (
     ToolResultBlock,
 )
 from providers.wire.json_text import is_object, text_of
+from providers.wire.seals import unseal
 
 _CONTENT = msgspec.json.Decoder(str | list[Raw])
 _IMAGE = msgspec.json.Decoder(ImageBlock)
@@ -73,10 +74,10 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
             return _document(raw, index, param)
         case "thinking":
             thinking = read(THINKING_BLOCK, raw, param)
-            signature, signed_by = read_signature(thinking.signature or "")
-            return ReasoningPart(index=index, text=thinking.thinking, signature=signature, format=signed_by)
+            signature = thinking.signature or ""
+            return _signed(ReasoningPart(index=index, text=thinking.thinking, signature=signature))
         case "redacted_thinking":
-            return ReasoningPart(index=index, redacted=read(REDACTED_BLOCK, raw, param).data)
+            return _signed(ReasoningPart(index=index, redacted=read(REDACTED_BLOCK, raw, param).data))
         case "tool_use":
             call = read(TOOL_USE_BLOCK, raw, param)
             if not is_object(call.input):
@@ -92,6 +93,14 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
             return _tool_result(raw, index, param)
         case _:
             return OpaquePart(index=index, kind=kind, api=API, raw=raw)
+
+
+def _signed(part: ReasoningPart) -> ReasoningPart:
+    """The part with the format of who signed it: Anthropic, unless it says otherwise."""
+    part = unseal(part)
+    if part.format is None and (part.signature or part.redacted):
+        part.format = SIGNATURE_FORMAT
+    return part
 
 
 def _document(raw: Raw, index: int, param: str) -> Part:

@@ -19,10 +19,10 @@ from providers.model import (
     with_signature_blocks,
 )
 from providers.wire.anthropic_messages.finish import stop_reason_of
-from providers.wire.anthropic_messages.signatures import mark_signature
-from providers.wire.anthropic_messages.structs import API
+from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.anthropic_messages.usage import encode_usage
 from providers.wire.json_text import FIELDS, json_object
+from providers.wire.seals import seal
 
 Block = dict[str, object] | Raw
 
@@ -75,8 +75,8 @@ def new_message_id() -> str:
 def encode_part(part: Part) -> Block | None:
     """A part of an answer as a block; None for one that an Anthropic client has no block for, or an empty text.
 
-    Reasoning that nobody signed gets the empty signature, since the SDKs' type demands one. Such a block is not sent on
-    to Anthropic when the client gives it back.
+    Reasoning that nobody signed gets the empty signature, since the SDKs' type demands one; what another provider
+    signed is sealed. Neither is sent on to Anthropic when the client gives it back.
     """
     match part:
         case TextPart():
@@ -88,10 +88,10 @@ def encode_part(part: Part) -> Block | None:
         case RefusalPart():
             return {"type": "text", "text": part.text} if part.text else None
         case ReasoningPart():
+            sealed = seal(part, (SIGNATURE_FORMAT,))
             if part.redacted:
-                return {"type": "redacted_thinking", "data": part.redacted}
-            signature = mark_signature(part.signature, part.format)
-            return {"type": "thinking", "thinking": part.text, "signature": signature}
+                return {"type": "redacted_thinking", "data": sealed}
+            return {"type": "thinking", "thinking": part.text, "signature": sealed}
         case ToolCallPart():
             arguments = json_object(part.arguments)
             if part.kind == "custom":

@@ -38,10 +38,10 @@ from providers.model import (
 from providers.wire.anthropic_messages.errors import encode_error_info
 from providers.wire.anthropic_messages.finish import stop_reason_of
 from providers.wire.anthropic_messages.response_encoder import new_message_id
-from providers.wire.anthropic_messages.signatures import mark_signature
-from providers.wire.anthropic_messages.structs import API
+from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.anthropic_messages.usage import encode_usage
 from providers.wire.json_text import json_object
+from providers.wire.seals import seal
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
@@ -52,7 +52,7 @@ _json = msgspec.json.Encoder().encode
 class _Block:
     """A block that was begun on the client's wire."""
 
-    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signed_by")
+    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signer")
 
     def __init__(self, index: int, key: tuple[type, int]) -> None:
         self.index = index
@@ -63,9 +63,15 @@ class _Block:
         """A tool call's arguments so far; kept until they were looked at once."""
         self.signature: list[str] = []
         """A thinking block's signature so far. SDKs take the last `signature_delta` for the whole: it goes out once."""
-        self.signed_by: str | None = None
+        self.signer = ReasoningPart()
+        """A thinking block's format and id, as far as they are known."""
         self.lingers = False
         self.ended = False
+
+    def whole_signature(self) -> str:
+        """The thinking block's signature, sealed if another provider gave it."""
+        self.signer.signature = "".join(self.signature)
+        return seal(self.signer, (SIGNATURE_FORMAT,))
 
 
 class _PendingCall:
@@ -264,7 +270,7 @@ class AnthropicStreamEncoder:
     def _reasoning(self, part: ReasoningPart, out: list[bytes]) -> None:
         if part.redacted:
             self._switch(None, out)
-            start = {"type": "redacted_thinking", "data": part.redacted}
+            start = {"type": "redacted_thinking", "data": seal(part, (SIGNATURE_FORMAT,))}
             block = self._begin_block((ReasoningPart, part.index), start, out)
             self._end_block(block, out)
         if not (part.text or part.signature):
@@ -274,7 +280,9 @@ class AnthropicStreamEncoder:
             _delta(block.index, b'{"type":"thinking_delta","thinking":', part.text, out)
         if part.signature:
             block.signature.append(part.signature)
-            block.signed_by = part.format or block.signed_by
+        if part.format is not None or part.id is not None:
+            signer = block.signer
+            block.signer = ReasoningPart(format=part.format or signer.format, id=part.id or signer.id)
 
     def _opaque(self, part: OpaquePart, out: list[bytes]) -> None:
         key = (OpaquePart, part.index)
@@ -365,8 +373,7 @@ class AnthropicStreamEncoder:
         if block.ended:
             return
         block.ended = True
-        if block.signature:
-            signature = mark_signature("".join(block.signature), block.signed_by)
+        if signature := block.whole_signature():
             _delta(block.index, b'{"type":"signature_delta","signature":', signature, out)
         out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % block.index)
 

@@ -49,8 +49,8 @@ def part_detail(part: ReasoningPart, index: int) -> dict[str, Any]:
 
 
 def needs_detail(part: ReasoningPart) -> bool:
-    """Whether the block must come back whole in the next request."""
-    return bool(part.signature or part.redacted)
+    """Whether the block must come back whole in the next request: it is signed, or part of one that has a name."""
+    return bool(part.signature or part.redacted or part.id)
 
 
 def message_reasoning(

@@ -163,7 +163,7 @@ class ChatStreamEncoder:
         kind = chunk.kind
         if kind is EventKind.KEEP_ALIVE:
             return b": keep-alive\n\n"
-        if kind is EventKind.DONE:
+        if kind is EventKind.DONE and not chunk.choices:
             return b""
         if self._head is None:
             self._start(chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from providers.errors import BadResponseError
+from providers.errors import BadResponseError, error_of_event
 from providers.model import LLMRequest
 from proxy.exchange.emitter import StreamEmitter
 from proxy.exchange.model import ServedModel
@@ -32,6 +32,8 @@ async def _whole(exchange: Exchange, served: ServedModel, request: LLMRequest) -
     raw = response.raw
     if raw is not None and raw.api == exchange.api.api:
         body = raw.body
+    elif response.error is not None:
+        raise error_of_event(response.error, None)
     elif response.choices:
         body = exchange.api.transform_output(response, request)
     else:

@@ -244,8 +244,8 @@ def test_the_assistants_blocks() -> None:
         b'{"type":"quantum_result", "content":7}]}]}' % json.dumps(citation).encode()
     )
     thinking, redacted, text, call, run, future = WIRE.decode_request(body).messages[1].content
-    assert thinking == ReasoningPart(index=0, text="hm", signature="s==")
-    assert redacted == ReasoningPart(index=1, redacted="xyz")
+    assert thinking == ReasoningPart(index=0, text="hm", signature="s==", format="anthropic-claude-v1")
+    assert redacted == ReasoningPart(index=1, redacted="xyz", format="anthropic-claude-v1")
     assert isinstance(text, TextPart)
     assert (text.citations[0].url, text.citations[0].raw) == ("http://u", citation)
     assert call == ToolCallPart(index=3, id="t1", name="f", arguments='{"b": 1.0,  "a":[ ]}')
