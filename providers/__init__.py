@@ -40,7 +40,7 @@ from providers.model import (
     text_response,
     tool_call_chunk,
 )
-from providers.provider import ChunkEmitter, PhaseExecution, Provider
+from providers.provider import ChunkEmitter, PhaseExecution, Provider, RelayRequest
 from providers.wire.sse import SSEDecoder, SSEvent
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "ProviderTimeoutError",
     "RawBody",
     "ReasoningPart",
+    "RelayRequest",
     "RequestError",
     "SSEDecoder",
     "SSEvent",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from providers.errors import GatewayError, RequestError
 from providers.extension import Config, Extension
 from providers.model import Accumulator, LLMRequest, LLMResponse
+from providers.transport.base import UpstreamResponse
 
 
 class PhaseExecution(msgspec.Struct, kw_only=True):
@@ -19,6 +20,20 @@ class PhaseExecution(msgspec.Struct, kw_only=True):
     success: bool = True
     status: int | None = None
     error: str | None = None
+
+
+class RelayRequest(msgspec.Struct, kw_only=True):
+    """A request in the provider's own API, to be passed on as it is."""
+
+    method: str
+    target: str
+    """Path, below the base URL's path, and query, percent-encoded ASCII."""
+    headers: dict[str, str] = {}
+    """Names in lower case. The provider's own credentials win over what is here."""
+    body: bytes | AsyncIterable[bytes] = b""
+    length: int | None = None
+    """Of a body that comes in pieces, if it is known."""
+    request_id: str = ""
 
 
 class ChunkEmitter(ABC):
@@ -80,3 +95,14 @@ class Provider(Extension, ABC):
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         """Count the request's input tokens, into `usage.prompt_tokens`. Raises `RequestError` (404) where it cannot."""
         raise RequestError(f"the provider of model '{request.model}' cannot count tokens", status=404)
+
+    relays_whole_bodies: ClassVar[bool] = False
+    """`relay` needs the request's body in one piece (to sign it, say)."""
+
+    async def relay(self, request: RelayRequest) -> UpstreamResponse:
+        """Pass a request on to the service, credentials put in, and return its response, whatever its status.
+
+        The caller closes the response. Each `receive` has the provider's idle deadline. Raises `RequestError` (404)
+        where there is no service behind the provider, `ProviderError` where it cannot be reached.
+        """
+        raise RequestError("the provider of this model has no API of its own to pass requests on to", status=404)

@@ -12,10 +12,10 @@ import msgspec
 
 from providers.errors import ErrorKind, GatewayError, RequestError
 from proxy.apis.base import ClientAPI, ModelCard
+from proxy.apis.routes import RouteTable
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.model import ServedModel
 from proxy.observe.metrics import OPEN_REQUESTS
-from proxy.routes import RouteTable
 from proxy.routing import ModelTable
 
 Scope = Mapping[str, Any]

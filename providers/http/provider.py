@@ -37,11 +37,13 @@ from providers.errors import (
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
+from providers.http.outgoing import OutgoingRequest
 from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
+from providers.http.relaying import relay
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
 from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, RawBody, chunk_of_whole
-from providers.provider import ChunkEmitter, PhaseExecution, Provider
+from providers.provider import ChunkEmitter, PhaseExecution, Provider, RelayRequest
 from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
 from providers.wire.base import StreamDecoder
@@ -68,18 +70,6 @@ _RELAYED_HEADERS = (
 _REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id"})
 
 T = TypeVar("T")
-
-
-class OutgoingRequest(msgspec.Struct):
-    """An upstream request, as `request_out` makes it."""
-
-    target: str
-    """Path, below the base URL's path, and query: `/chat/completions`."""
-    body: bytes
-    headers: dict[str, str] = {}
-    method: str = "POST"
-    dropped: list[str] = []
-    """Names of the client's parameters that the body does not carry."""
 
 
 class _Opened(msgspec.Struct):
@@ -243,6 +233,14 @@ class HTTPProvider(Provider):
             return PhaseExecution(success=False, status=error.status, error=error.message)
         await emitter.emit_chunk(emitter.accumulator.response(), first=False, final=True)
         return None
+
+    async def relay(self, request: RelayRequest) -> UpstreamResponse:
+        """See `Provider.relay`. Never tried again: what the request does is not known here."""
+        body = request.body if isinstance(request.body, bytes) else b""
+        outgoing = OutgoingRequest(request.target, body, request.headers, request.method)
+        if self._authorizes:
+            outgoing = await self.authorize(outgoing)
+        return await relay(self.upstream, outgoing, self._headers, request, self.settings)
 
     # -- one try ------------------------------------------------------------------------------------------------------
 

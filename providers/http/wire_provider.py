@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from providers.errors import ProviderError
 from providers.extension import Config
-from providers.http.provider import HTTPProvider, OutgoingRequest
+from providers.http.outgoing import OutgoingRequest
+from providers.http.provider import HTTPProvider
 from providers.model import LLMRequest, LLMResponse
 from providers.wire.base import EncodedRequest, ProviderWire, StreamDecoder, Translation, Wire
 

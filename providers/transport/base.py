@@ -5,7 +5,7 @@ Two things implement it: the pool of this package (trio sockets and httptools), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Protocol
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -34,9 +34,19 @@ class UpstreamResponse(Protocol):
 class Upstream(Protocol):
     """A client bound to one base URL, with its pool, proxy and TLS settings."""
 
-    async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> UpstreamResponse:
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes],
+        *,
+        length: int | None = None,
+    ) -> UpstreamResponse:
         """Send a request and wait for the head of the response.
 
+        A body may come in pieces: `length` bytes together, or in chunks if that is None. Its iterator is closed on
+        every way out, and may be left before its end when the service answers early.
         `target` is appended to the base URL's path (`/chat/completions?x=1`). `headers` need not hold `host` and
         `content-length`. Connecting, waiting for a free slot included, has the configured deadline and raises
         `ProviderTimeoutError("connect")`; waiting for the head has none: that is the caller's. Raises

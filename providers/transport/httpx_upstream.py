@@ -13,7 +13,7 @@ from __future__ import annotations
 import http.cookiejar
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 import httpx
 import trio
@@ -98,21 +98,32 @@ class HTTPXUpstream:
         """Requests under way, abandoned ones included until they are closed."""
         return self._max_connections - self._slots.value
 
-    async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> UpstreamResponse:
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes],
+        *,
+        length: int | None = None,
+    ) -> UpstreamResponse:
         """Send a request and wait for the head of the response; see `Upstream.request`.
 
         A cancelled request's HTTP/2 stream is reset before `Cancelled` goes on, which takes two seconds at most.
         """
         # Written only to be checked: the same requests are refused, and with the same words, as by the pool.
-        self._writer.write(method, target, headers, len(body))
+        if isinstance(body, bytes):
+            length = len(body)
+        self._writer.write(method, target, headers, length)
+        framed = headers if isinstance(body, bytes) else _with_framing(headers, length)
         request = httpx.Request(
             method.decode("ascii"),
             self._origin.copy_with(raw_path=self._writer.path_of(target)),
-            headers=_with_accept_encoding(headers),
-            content=body,
+            headers=_with_accept_encoding(framed),
+            content=body if isinstance(body, bytes) else None,
             extensions={"timeout": {"connect": self._connect_timeout, "read": None, "write": None, "pool": None}},
         )
-        request.stream = _Body(body)
+        request.stream = _Body(body) if isinstance(body, bytes) else _Pieces(body)
         await self._take_slot()
         response: httpx.Response | None = None
         try:
@@ -248,8 +259,25 @@ class _Body(httpx.AsyncByteStream):
         return self._left.pop()
 
 
+class _Pieces(httpx.AsyncByteStream):
+    """A request's body that comes in pieces."""
+
+    def __init__(self, pieces: AsyncIterable[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._pieces)
+
+
 async def _whole(content: bytes) -> AsyncIterator[bytes]:
     yield content
+
+
+def _with_framing(headers: Headers, length: int | None) -> list[tuple[bytes, bytes]]:
+    """`headers` with what says where a body in pieces ends."""
+    framing = (b"transfer-encoding", b"chunked") if length is None else (b"content-length", b"%d" % length)
+    others = [header for header in headers if header[0].lower() not in (b"content-length", b"transfer-encoding")]
+    return [*others, framing]
 
 
 def _with_accept_encoding(headers: Headers) -> list[tuple[bytes, bytes]]:

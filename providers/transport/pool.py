@@ -133,13 +133,21 @@ class ConnectionPool:
         """Requests that wait for a slot."""
         return len(self._waiting)
 
-    async def request(self, method: bytes, target: bytes, headers: Headers, body: bytes) -> UpstreamResponse:
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes],
+        *,
+        length: int | None = None,
+    ) -> UpstreamResponse:
         """Send a request and wait for the head of the response; see `Upstream.request`.
 
         Also raises `InvalidRequestError` (a ValueError) before anything is sent, if a header or the target cannot be
         written as HTTP, and `BadResponseError` for an answer that is not HTTP or whose head is too large.
         """
-        response = await self.exchange(method, target, headers, body)
+        response = await self.exchange(method, target, headers, body, length=length)
         return response if not response.content_encoding else decoded(response, response.content_encoding)
 
     async def exchange(

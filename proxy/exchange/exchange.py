@@ -21,13 +21,13 @@ import trio
 from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
 from providers.model import RequestNotes
 from proxy.apis.base import ClientCall
+from proxy.apis.routes import Match
 from proxy.exchange.body import ClientGoneError, read_body
 from proxy.exchange.model import ServedModel
 from proxy.exchange.operations import OPERATIONS
 from proxy.exchange.outcome import Outcome, record
 from proxy.exchange.request_id import request_id_of
 from proxy.observe.logs import describe_exception, get_logger
-from proxy.routes import Match
 from proxy.server.app import ClientDisconnectedError
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class Exchange:
         self._work = trio.CancelScope(deadline=self.started_at + gateway.body_timeout)
         self._nursery: trio.Nursery | None = None
         self._abort_error: GatewayError | None = None
+        self.speaks_api = True
+        """Whether the body that is being written is the client API's: only then can errors be told in it. A body that
+        is not is cut off instead."""
 
     # -- control from outside -----------------------------------------------------------------------------------------
 
@@ -217,10 +220,12 @@ class Exchange:
         if self.outcome.departed is None:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def answer_headers(self, notes: RequestNotes) -> Headers:
+    def answer_headers(self, notes: RequestNotes | None) -> Headers:
         """The headers of a good answer, beside the content type."""
         headers = self._base_headers()
         served = self.outcome.served
+        if notes is None:
+            return headers
         if notes.dropped:
             headers.append((b"x-triway-dropped", ", ".join(map(_printable, notes.dropped)).encode("ascii")))
         if notes.headers and served is not None and served.provider.api == self.api.api:
@@ -233,6 +238,8 @@ class Exchange:
         """Tell the client: by status while there is still one to choose, else in band and without a terminator."""
         raw = error.raw if isinstance(error, ProviderError) else None
         relayed = raw.body if raw is not None and raw.api == self.api.api else None
+        if self.outcome.in_band and not self.speaks_api:
+            return  # an answer without its end: the server closes the connection, as the provider did
         if self.outcome.in_band:
             event = relayed or self.api.transform_stream_error(error)
             self.outcome.bytes_out += len(event)

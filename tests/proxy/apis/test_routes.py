@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from proxy.apis.base import ClientAPI
-from proxy.routes import RouteTable, split_route
+from proxy.apis.routes import RouteTable, split_route
 
 
 class Spoken:
