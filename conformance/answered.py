@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgspec
 
 from conformance.facts import JSON, Facts
-from conformance.wires import Event, WireFormat, read_events
+from conformance.wires import Event, WireFormat
 
 
 class Failure(msgspec.Struct, kw_only=True):
@@ -75,20 +76,26 @@ def comparable(event: Event) -> tuple[str, JSON]:
     return event.name, event.data if data is None else without_model(data)
 
 
-def read_stream(wire: WireFormat, body: bytes) -> Answered:
-    """A streamed body, read by the suite's own rules. Fills `failure` from an error event, if there is one."""
-    events = [event for event in read_events(body) if not wire.is_noise(event)]
+def read_stream(wire: WireFormat, body: bytes, *, broken: bool = False) -> Answered:
+    """A streamed body, read by the suite's own rules. Fills `failure` from an error event, if there is one.
+
+    `broken`: the body did not end as HTTP wants it; where an API has no terminator, that is what says so.
+    """
+    events = [event for event in wire.framing.read(body) if not wire.is_noise(event)]
     answered = Answered(facts=wire.facts_of_stream(events), events=events, raw=body)
-    answered.terminated = any(wire.is_terminator(event) for event in events)
     for event in events:
         error = wire.error_of_event(event)
         if error is not None:
             answered.failure = Failure(message=error.message, type=error.type, in_band=True)
             break
+    if wire.terminator is not None:
+        answered.terminated = any(wire.is_terminator(event) for event in events)
+    else:
+        answered.terminated = not broken and not answered.failure and any(wire.finishes(event) for event in events)
     return answered
 
 
-def read_whole(wire: WireFormat, status: int, body: bytes) -> Answered:
+def read_whole(wire: WireFormat, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
     """A body that is one document: an answer, or an error if `status` is 400 or more."""
     try:
         document = json.loads(body)
@@ -96,7 +103,7 @@ def read_whole(wire: WireFormat, status: int, body: bytes) -> Answered:
         document = None
     answered = Answered(document=document, raw=body)
     if status >= 400:
-        error = wire.error_of_body(document)
+        error = wire.error_of_body(document, headers)
         shown = error.message if error is not None else body[:200].decode("utf-8", "replace")
         kind = error.type if error is not None else None
         answered.failure = Failure(message=shown, status=status, type=kind, shaped=error is not None)
@@ -104,7 +111,7 @@ def read_whole(wire: WireFormat, status: int, body: bytes) -> Answered:
         answered.failure = Failure(message=f"status {status} with a body that is not JSON", shaped=False)
     else:
         answered.facts = wire.facts_of_whole(document)
-        error = wire.error_of_body(document)
+        error = wire.error_of_body(document, headers)
         answered.terminated = error is None
         if error is not None:
             answered.failure = Failure(message=error.message, type=error.type)

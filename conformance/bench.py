@@ -16,8 +16,8 @@ from conformance.checks import ANSWER_CHECKS, PROBES, BrokenPromiseError, Probe,
 from conformance.checks.no_leak import NoLeak
 from conformance.facts import Usage
 from conformance.leaks import SETTLE_SECONDS, LeakMeter
+from conformance.oracles import ORACLES, Reading, oracle_of
 from conformance.oracles.expected import Expected, expect
-from conformance.oracles.sdk import SDKS, Reading
 from conformance.replay import FAULTS, Delivery, Fault, Play
 from conformance.replay.faults import Stall, StatusFault
 from conformance.result import Evidence, Result
@@ -145,9 +145,10 @@ class Bench:
         requests = self.stage.received(prompt)
         counted = _difference(counted, subject.counted())
         sdk: Reading | None = None
-        if _is_for_sdk(take, subject, fault, baseline):
+        oracle = oracle_of(subject.wire.api) if _is_for_sdk(take, subject, fault, baseline) else None
+        if oracle is not None:
             model = subject.model + ("-impatient" if question.impatient and subject.traits.strict else "")
-            sdk = await SDKS[subject.wire.api](subject.base_url, model, prompt, streamed)
+            sdk = await oracle(subject.base_url, model, prompt, streamed)
             await meter.settle([prompt], impatient=question.impatient)
         self.stage.drop(prompt)
         return Seen(
@@ -216,7 +217,10 @@ def _bounded(lines: list[str]) -> list[str]:
 
 def _asked_for_stream(take: Take) -> bool:
     request = take.recording.request
-    return request is not None and isinstance(request.body, dict) and bool(request.body.get("stream"))
+    if request is None:
+        return False
+    # Some APIs say it in the body, some in the path (`:streamGenerateContent`, `/converse-stream`).
+    return "stream" in request.path.lower() or (isinstance(request.body, dict) and bool(request.body.get("stream")))
 
 
 def _without_wait(take: Take) -> Recording:
@@ -232,9 +236,9 @@ def _without_wait(take: Take) -> Recording:
 def _is_for_sdk(take: Take, subject: Subject, fault: Fault | None, baseline: Answered | None) -> bool:
     """Whether the official SDK is asked too: about every recording in the baseline, and about faults on the exemplar.
 
-    Not if that takes seconds again; and what an SDK makes of a fault that a foreign gateway lets through is fault's.
+    Not if that takes seconds again. What an SDK makes of a fault that a foreign gateway lets through is the fault's.
     """
-    if not subject.traits.http or subject.wire.api not in SDKS:
+    if not subject.traits.http or subject.wire.api not in ORACLES:
         return False
     if fault is None:
         return baseline is None

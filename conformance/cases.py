@@ -23,7 +23,6 @@ from conformance.deliveries import BASELINE
 from conformance.replay import FAULTS, Answer, Delivery, Fault
 from conformance.replay.faults import MAX_EVENT_BYTES, Fin, OversizedEvent, Place, Reset, Stall, StatusFault
 from conformance.replay.faults.content import EmptyBody, WrongContentType
-from conformance.replay.faults.terminator import tells_finish
 from conformance.subjects.base import Traits
 from providers.replay.recording import BUNDLED, Recording, load_recordings
 
@@ -108,15 +107,16 @@ def cases_of(
     """The cases of one recording before one subject. The baseline comes first."""
     recording = take.recording
     streamed = recording.kind == "stream"
+    answer = Answer.of(recording)
     blank = Case(subject=subject, api=recording.api, vendor=recording.vendor, recording=take.key)
     yield blank
     for name, delivery in deliveries.items():
-        if name != BASELINE and (streamed or not delivery.streams_only):
+        if name != BASELINE and delivery.fits(answer):
             yield msgspec.structs.replace(blank, delivery=name)
-    if not traits.replayed or recording.kind == "error" or (streamed and not _ends(recording)):
+    if not traits.replayed or recording.kind == "error" or (streamed and not _ends(answer)):
         return
     for name, fault in FAULTS.items():
-        if fault.streams_only and not streamed:
+        if not fault.fits(answer):
             continue
         if not traits.strict and not _owed_by_anyone(fault):
             continue
@@ -126,10 +126,9 @@ def cases_of(
             yield msgspec.structs.replace(blank, fault=name)
 
 
-def _ends(recording: Recording) -> bool:
+def _ends(answer: Answer) -> bool:
     """Whether a stream says anywhere that it is over. One that never does cannot be told from its own cut."""
-    answer = Answer.of(recording)
-    return any(tells_finish(block, answer.api) for block in answer.blocks)
+    return any(part.finishes for part in answer.parts)
 
 
 def _is_worth_a_second(fault: StatusFault, scope: Scope) -> bool:

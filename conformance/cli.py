@@ -61,7 +61,7 @@ def run(
     vendors: bool,
 ) -> None:
     """Run the checks; exit code 0 only if all passed."""
-    from conformance.oracles.sdk import MissingSDKError
+    from conformance.oracles import MissingSDKError
     from conformance.runner import Options, RunError
     from conformance.runner import run as run_suite
     from conformance.subjects.configs import SubjectError

@@ -7,6 +7,7 @@ answer is held against another's. Usage stands apart, because a check of its own
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -66,10 +67,10 @@ def arguments_of(text: str) -> JSON:
         return text
 
 
-def finish_of(word: str | None, *, has_calls: bool) -> str:
-    """A finish reason in OpenAI's words; where the provider said none, the one that its answer means."""
+def finish_of(word: str | None, *, has_calls: bool, words: Mapping[str, str] = FINISH) -> str:
+    """A finish reason in OpenAI's words, by the API's own table; where none was told, the one that the answer means."""
     if word:
-        return FINISH.get(word, word)
+        return words.get(word, word)
     return "tool_calls" if has_calls else "stop"
 
 

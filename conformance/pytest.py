@@ -24,6 +24,7 @@ from conformance.result import Result
 from conformance.stage import open_stage
 from conformance.subjects.base import Traits
 from conformance.subjects.provider import open_provider
+from conformance.subjects.speaker import Speaker
 from conformance.wires import WIRES
 from providers.provider import Provider
 
@@ -39,7 +40,8 @@ def provider_suite(
 ) -> type:
     """A class of tests that hold a provider class to every check.
 
-    `api` is the wire format that its service speaks; default: what the class says. `config` is laid over what the suite
+    `api` is the wire format that its service speaks; default: what the class says. One of the class's `variants` brings
+    the configuration that chooses it. `config` is laid over what the suite
     fills in by itself (`baseUrl`, `apiKey`, times, as far as the class's schema has them). `recordings` are folders
     beside the bundled set. Raises `LookupError` for an API that the suite cannot read.
     """
@@ -47,8 +49,10 @@ def provider_suite(
     if name not in WIRES:
         raise LookupError(f"the suite cannot read {name!r}; it knows {', '.join(WIRES)} (docs/conformance.md)")
     wire = WIRES[name]
-    subject = f"provider:{cls.metadata.name}"
-    traits = Traits(lossless=cls.api == wire.api, http=False)
+    chosen = cls.variants.get(name, {})
+    speaker = Speaker(cls=cls, wire=wire, config={**chosen, **config}, variant=name in cls.variants)
+    subject = f"provider:{speaker.name}"
+    traits = Traits(lossless=speaker.variant or cls.api == wire.api, http=False)
     deliveries = run_deliveries(seed)
     takes = [take for take in load_takes([Path(folder) for folder in recordings]) if take.recording.api == wire.api]
     if scope == "representative":
@@ -59,7 +63,7 @@ def provider_suite(
     probes = [case for _, _, case in probes_of(subject, wire.api, traits)]
 
     async def run(take: Take | None, case: Case) -> list[Result]:
-        async with open_stage() as stage, open_provider(cls, wire, stage.url, config=config) as opened:
+        async with open_stage() as stage, open_provider(speaker, stage.url) as opened:
             bench = Bench(stage, [opened], deliveries=deliveries, scope=scope, only=[case.id], oracles=known)
             if take is not None:
                 return [result async for result in bench.run_take(take)]

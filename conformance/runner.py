@@ -9,7 +9,7 @@ import multiprocessing
 import queue
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -90,20 +90,19 @@ async def _open_subjects(options: Options, url: str, stack: AsyncExitStack) -> l
             )
             for target in options.targets
         ]
-    from conformance.subjects.builtin import CONFIGS, replay_provider, wire_providers
+    from conformance.subjects.builtin import builtin_speakers, replay_provider, replayed_wires
     from conformance.subjects.gateway import open_gateway
     from conformance.subjects.provider import open_provider
     from conformance.subjects.replay_provider import open_replay_provider
 
     subjects: list[Subject] = []
-    providers = wire_providers()
-    for cls, wire in providers:
-        config: Mapping[str, object] = CONFIGS.get(cls.metadata.name, {})
-        subjects.append(await stack.enter_async_context(open_provider(cls, wire, url, config=config)))
+    speakers = builtin_speakers()
+    for speaker in speakers:
+        subjects.append(await stack.enter_async_context(open_provider(speaker, url)))
     replay = replay_provider()
-    for api in replay.metadata.configuration_schema["properties"]["api"]["enum"]:
-        subjects.append(await stack.enter_async_context(open_replay_provider(replay, WIRES[api], url)))
-    subjects += await stack.enter_async_context(open_gateway(providers, url))
+    for wire in replayed_wires(replay):
+        subjects.append(await stack.enter_async_context(open_replay_provider(replay, wire, url)))
+    subjects += await stack.enter_async_context(open_gateway(speakers, url))
     return subjects
 
 

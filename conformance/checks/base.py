@@ -10,8 +10,8 @@ import msgspec
 from conformance.answered import Answered
 from conformance.cases import Case
 from conformance.facts import Usage
+from conformance.oracles import Reading
 from conformance.oracles.expected import Expected
-from conformance.oracles.sdk import Reading
 from conformance.replay import Fault, Play
 from conformance.replay.faults import Expectation
 from conformance.stage import Stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import trio
 
 from conformance.checks.base import BrokenPromiseError, Probe
@@ -21,15 +22,13 @@ LONG = 0.8
 """After so many seconds nobody will close it any more."""
 RETRY_AFTER = 1
 
-_OVERLOADED = Answer(
-    status=529,
-    headers={"content-type": "application/json", "retry-after": str(RETRY_AFTER)},
-    body=b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
-)
 _WORDS = [f"w{number}w " for number in range(400)]
 _RETRY = "in a retry's sleep"
-_HELD_PIECES = {"before the head": 0, "after the head": 1, "in mid-stream": 6, "before a whole answer": 0}
+_MID_STREAM = "in mid-stream"
+_HELD_PIECES = {"before the head": 0, "after the head": 1, "before a whole answer": 0}
 """Phases in which the provider is silent, by the piece that it holds back."""
+_SHOWN, _HELD = b"w1w", b"w5w"
+"""In mid-stream the caller has seen the one text, and the provider holds the other one back."""
 _FLOWING = "while events flow"
 _PACE = 0.005
 """Seconds between the events that flow."""
@@ -42,7 +41,7 @@ class Cancel(Probe):
     def variants(self, traits: Traits) -> list[str]:
         if not traits.replayed:
             return []
-        phases = [*_HELD_PIECES, _FLOWING]
+        phases = [*_HELD_PIECES, _MID_STREAM, _FLOWING]
         if traits.http:
             phases += [f"{phase} (reset)" for phase in phases]
         return [*phases, _RETRY] if traits.strict else phases
@@ -69,11 +68,14 @@ async def _leave(subject: Subject, stage: Stage, phase: str, reset: bool) -> flo
     seen = bytearray()
     recording = synthetic(subject.upstream, _WORDS)
     started = trio.current_time()
+    holding = False
 
-    def hold(index: int, _: bytes) -> bool:
+    def hold(index: int, data: bytes) -> bool:
+        nonlocal holding
         if phase == _FLOWING:
             return not released and trio.current_time() < started + _PACE * index
-        return not released and index == _HELD_PIECES[phase]
+        holding = holding or (_HELD in data if phase == _MID_STREAM else index == _HELD_PIECES[phase])
+        return holding and not released
 
     play = HeldPlay(whole_answer(subject.upstream) if "whole" in phase else recording, EVENT, hold=hold)
     prompt = stage.prompt_for(play)
@@ -100,8 +102,8 @@ async def _until(stage: Stage, prompt: str, phase: str, seen: bytearray) -> Exch
         exchange = await stage.exchange(prompt)
         if phase == "after the head":
             await _poll(lambda: exchange.bytes_written > 0)
-        elif phase in ("in mid-stream", _FLOWING):
-            await _poll(lambda: b"w1w" in seen)
+        elif phase in (_MID_STREAM, _FLOWING):
+            await _poll(lambda: _SHOWN in seen)
         await trio.sleep(0.01)
     return exchange
 
@@ -112,7 +114,18 @@ async def _poll(condition: Callable[[], bool]) -> None:
 
 
 async def _leave_in_retry(subject: Subject, stage: Stage) -> None:
-    prompt = stage.prompt_for(Play(_OVERLOADED))
+    wire = subject.upstream
+    overloaded = Answer(
+        status=503,
+        headers={
+            "content-type": "application/json",
+            "retry-after": str(RETRY_AFTER),
+            **wire.error_headers(503),
+        },
+        body=msgspec.json.encode(wire.error_body(503, "Overloaded")),
+        api=wire.api,
+    )
+    prompt = stage.prompt_for(Play(overloaded))
     async with asking(subject, Question(prompt=prompt, stream=True)) as asked:
         with trio.fail_after(10):
             exchange = await stage.exchange(prompt)

@@ -77,8 +77,7 @@ def _wrong_name(seen: Seen, failure: Failure, expectation: Expectation) -> str |
         if not failure.type and seen.traits.strict:
             return "the error has no type"
         wanted = None if expectation.in_band else seen.wire.error_types.get(failure.status or 0)
-        # The provider's own word is right too, if the client's API knows it.
-        if wanted and failure.type not in (wanted, own) and not seen.traits.lossless:
+        if wanted and failure.type != wanted and not seen.traits.lossless:
             return f"type '{failure.type}' for status {failure.status}, expected '{wanted}'"
         return None
     allowed = tuple(str(kind) for kind in expectation.kinds) or KINDS.get(expectation.status or 0)

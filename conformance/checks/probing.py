@@ -42,8 +42,8 @@ class HeldPlay(Play, frozen=True, kw_only=True):
 
 def synthetic(wire: WireFormat, texts: list[str]) -> Recording:
     """A streamed answer that says `texts`, an event for each."""
-    headers = {"content-type": "text/event-stream; charset=utf-8"}
-    response = RecordedResponse(status=200, headers=headers, body=wire.synthetic(texts))
+    body = b"".join(wire.framing.write(event) for event in wire.synthetic(texts))
+    response = RecordedResponse(status=200, headers={"content-type": wire.framing.content_type}, body=body)
     return Recording(name="synthetic", api=wire.api, vendor="triway", kind="stream", response=response)
 
 

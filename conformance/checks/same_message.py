@@ -6,7 +6,7 @@ import msgspec
 
 from conformance.checks.base import AnswerCheck, Seen
 from conformance.facts import Facts, differences
-from conformance.oracles.sdk import Reading
+from conformance.oracles import Reading
 
 
 class SameMessage(AnswerCheck):
@@ -52,13 +52,10 @@ def _comparable(seen: Seen, expected: Facts, received: Facts) -> tuple[Facts, Fa
         # How a broken answer would have finished was never said.
         expected = msgspec.structs.replace(expected, finish=None)
         received = msgspec.structs.replace(received, finish=None)
-    if seen.wire.api != seen.upstream.api and not (seen.wire.signs_reasoning and seen.upstream.api == _SIGNER):
+    signed = seen.wire.signs_reasoning and seen.upstream.signatures_travel
+    if seen.wire.api != seen.upstream.api and not signed:
         expected, received = expected.unsigned(), received.unsigned()
     return expected, received
-
-
-_SIGNER = "anthropic-messages"
-"""Whose signatures other APIs' clients must get, to send them back."""
 
 
 def _differences_for_sdk(seen: Seen, through: Reading) -> list[str]:

@@ -1,1 +1,21 @@
 """What is right: the official SDKs where there is one, else the suite's own reading of the recorded bytes."""
+
+from importlib import import_module
+from typing import cast
+
+from conformance.oracles.base import MissingSDKError, Oracle, Reading
+
+ORACLES = {
+    "openai-chat": "openai_chat",
+    "anthropic-messages": "anthropic_messages",
+}
+"""A line for each API: its module here, which is imported when it is first asked. `base` says how to write one."""
+
+
+def oracle_of(api: str) -> Oracle | None:
+    """The SDK that reads this API; None: there is none. It raises `MissingSDKError` when it is called."""
+    name = ORACLES.get(api)
+    return cast(Oracle, import_module(f"{__name__}.{name}").read) if name else None
+
+
+__all__ = ["ORACLES", "MissingSDKError", "Oracle", "Reading", "oracle_of"]

@@ -7,7 +7,7 @@ import msgspec
 from conformance.answered import Answered, read_stream, read_whole
 from conformance.deliveries import BASELINE
 from conformance.facts import Facts, differences
-from conformance.oracles.sdk import SDKS, Reading
+from conformance.oracles import Reading, oracle_of
 from conformance.replay import DELIVERIES, Answer, Play
 from conformance.stage import Stage
 from conformance.wires import WIRES, WireFormat
@@ -26,20 +26,20 @@ class Expected(msgspec.Struct, kw_only=True):
 
 def read_answer(wire: WireFormat, answer: Answer) -> Answered:
     """An answer as the suite reads its bytes."""
-    if answer.is_event_stream and answer.status < 400:
+    if answer.framing is not None and answer.status < 400:
         return read_stream(wire, answer.body)
-    return read_whole(wire, answer.status, answer.body)
+    return read_whole(wire, answer.status, answer.headers, answer.body)
 
 
 async def expect(recording: Recording, stage: Stage) -> Expected:
     """The oracle of one recording. Raises `MissingSDKError`."""
     wire = WIRES[recording.api]
     answered = read_answer(wire, Answer.of(recording))
-    sdk = SDKS.get(recording.api)
-    if sdk is None:
+    oracle = oracle_of(recording.api)
+    if oracle is None:
         return Expected(facts=answered.facts, answered=answered, sdk=None)
     prompt = stage.prompt_for(Play(recording, DELIVERIES[BASELINE]))
-    reading = await sdk(stage.url, "m", prompt, recording.kind == "stream")
+    reading = await oracle(stage.url, "m", prompt, recording.kind == "stream")
     stage.drop(prompt)
     doubt = "; ".join(differences(reading.facts, answered.facts)) if reading.error is None else ""
     return Expected(facts=reading.facts, answered=answered, sdk=reading, doubt=doubt)

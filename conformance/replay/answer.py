@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
-from providers.replay.events import EVENT_STREAM, has_data, split_events
+from conformance.wires import WIRES, Event, WireFormat
+from conformance.wires.framings import FRAMINGS, EventFraming
 from providers.replay.recording import Recording, Timing
+
+_MOST_SPOKEN = "openai-chat"
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -14,6 +19,23 @@ class Piece(msgspec.Struct, frozen=True):
     data: bytes
     delay: float = 0.0
     """Seconds to wait before the write."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A piece of a body, as its framing cuts it."""
+
+    data: bytes
+    start: int
+    """Its place in the body."""
+    event: Event | None
+    """None: a comment."""
+    finishes: bool
+    """It says why the answer ended; from there on the answer may be called whole."""
+    terminates: bool
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.data)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,24 +55,40 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
-    def is_event_stream(self) -> bool:
-        """Whether the body is server-sent events."""
-        return self.content_type == EVENT_STREAM
+    def framing(self) -> EventFraming | None:
+        """How the body is cut into events. None: it is one document."""
+        return FRAMINGS.get(self.content_type)
+
+    @property
+    def wire(self) -> WireFormat:
+        """The API's; of an API that is not known, OpenAI's, which most vendors speak."""
+        return WIRES.get(self.api, WIRES[_MOST_SPOKEN])
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The body cut at its events' ends, comments included; one part if it has no events."""
+        return _parts_of(self.body, self.content_type, self.wire.api)
 
     @property
     def blocks(self) -> list[bytes]:
-        """The body cut at its events' ends, comments included; one block if it has no events."""
-        return split_events(self.body, self.content_type)
+        """The data of `parts`."""
+        return [part.data for part in self.parts]
+
+    @property
+    def complete_at(self) -> int:
+        """The offset in the body from which on it says that it is whole; -1: nowhere.
+
+        It is where the last terminator ends; in an API without, where the finish reason does.
+        """
+        if self.framing is None:
+            return -1
+        if self.wire.terminator is None:
+            return next((part.end for part in self.parts if part.finishes), -1)
+        return max((part.end for part in self.parts if part.terminates), default=-1)
 
     def event_offsets(self) -> list[int]:
         """Where each event begins, and, last, where the last one ends. Comments belong to the event after them."""
-        offsets = [0]
-        position = 0
-        for block in self.blocks:
-            position += len(block)
-            if not self.is_event_stream or has_data(block):
-                offsets.append(position)
-        return offsets
+        return [0, *(part.end for part in self.parts if self.framing is None or part.event is not None)]
 
     @classmethod
     def of(cls, recording: Recording) -> Answer:
@@ -62,3 +100,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             api=recording.api,
             timing=recording.timing,
         )
+
+
+@lru_cache(maxsize=16)
+def _parts_of(body: bytes, content_type: str, api: str) -> tuple[Part, ...]:
+    framing, wire = FRAMINGS.get(content_type), WIRES[api]
+    if framing is None:
+        return (Part(body, 0, None, finishes=False, terminates=False),) if body else ()
+    parts: list[Part] = []
+    start = 0
+    for block in framing.split(body):
+        event = next(iter(framing.read(block)), None) if framing.is_event(block) else None
+        finishes = event is not None and wire.finishes(event)
+        terminates = event is not None and wire.is_terminator(event)
+        parts.append(Part(block, start, event, finishes=finishes or terminates, terminates=terminates))
+        start += len(block)
+    return tuple(parts)

@@ -1,13 +1,12 @@
 """Deliveries: the ways in which the same answer can arrive. Pure functions from an answer to pieces with delays.
 
 None of them changes what the answer says, so whoever reads it must get the same from all. The registry `DELIVERIES`
-has one of each; the functions below make others.
+has one of each; the functions below make others. What can be done to a body's events depends on their framing alone.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
@@ -15,14 +14,9 @@ import msgspec
 
 from conformance.replay.answer import Answer, Piece
 from conformance.replay.framing import CLOSE, ONE_BYTE_CHUNKS, PACKED, SPLIT_HEADERS, Framing
-from providers.replay.events import has_data
 
 DEFAULT_PACE = 0.02
 """Seconds between the events of a recording that has no timing of its own."""
-
-_PING = {"anthropic-messages": b'event: ping\ndata: {"type": "ping"}\n\n'}
-_COMMENTS = (b": keep-alive\n\n", b":\n\n", b": PROCESSING \xe2\x80\xa6\n\n", b"retry: 3000\n\n")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,8 +31,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     gzip: bool = False
     head: Literal["apart", "with-body", "bytes"] = "apart"
     """The response's head: a write of its own, in one write with the whole body, or byte by byte."""
-    streams_only: bool = False
-    """It says something only about server-sent events; any other body comes event by event."""
+    fits: Callable[[Answer], bool] = lambda answer: True
+    """Whether it does anything to such an answer. One that it does not fit comes as it is, cut all the same."""
 
 
 def cut_whole(answer: Answer) -> Iterator[Piece]:
@@ -124,28 +118,49 @@ def original_timing(scale: float = 1.0) -> Delivery:
     return Delivery(name="original-timing", sentence=f"as it was recorded, time scaled by {scale:g}", cut=cut)
 
 
+def knows_line_end(answer: Answer, line_end: bytes) -> bool:
+    """Whether the answer's events may be told in lines that end so."""
+    return answer.framing is not None and line_end in answer.framing.line_ends
+
+
 def with_line_ends(answer: Answer, line_end: bytes) -> Answer:
-    """An event stream with all its line ends replaced; any other answer as it is."""
-    if not answer.is_event_stream:
+    """A stream with all its line ends replaced; one whose framing has no such line end as it is."""
+    if answer.framing is None or not knows_line_end(answer, line_end):
         return answer
-    return msgspec.structs.replace(answer, body=_LINE_END.sub(line_end, answer.body), timing=None)
+    return msgspec.structs.replace(answer, body=answer.framing.with_line_ends(answer.body, line_end), timing=None)
+
+
+def _has_idle_blocks(answer: Answer) -> bool:
+    return answer.framing is not None and bool(answer.framing.idle or answer.wire.ping)
 
 
 def with_comments(answer: Answer) -> Answer:
-    """An event stream with comments, lone fields and the API's own pings put in, wherever those are allowed."""
-    if not answer.is_event_stream:
+    """A stream with comments, lone fields and the API's own pings put in, wherever those are allowed."""
+    framing = answer.framing
+    if framing is None:
         return answer
-    ping = _PING.get(answer.api, b"")
+    idle = framing.idle or (b"",)
+    ping = framing.write(answer.wire.ping) if answer.wire.ping is not None else b""
     pieces: list[bytes] = []
     events = 0
-    for block in answer.blocks:
-        pieces.append(_COMMENTS[len(pieces) % len(_COMMENTS)])
+    for part in answer.parts:
+        pieces.append(idle[len(pieces) % len(idle)])
         # A ping stands between the first event and the last: not before message_start, not after message_stop.
         if events % 3 == 1:
             pieces.append(ping)
-        pieces.append(block)
-        events += has_data(block)
+        pieces.append(part.data)
+        events += part.event is not None
     return msgspec.structs.replace(answer, body=b"".join(pieces), timing=None)
+
+
+def _with_line_ends(name: str, sentence: str, cut: Callable[[Answer], Iterable[Piece]], line_end: bytes) -> Delivery:
+    return Delivery(
+        name=name,
+        sentence=sentence,
+        cut=cut,
+        rewrite=lambda answer: with_line_ends(answer, line_end),
+        fits=lambda answer: knows_line_end(answer, line_end),
+    )
 
 
 WHOLE = Delivery(name="whole", sentence="head and body in one write", cut=cut_whole, head="with-body")
@@ -160,26 +175,14 @@ DELIVERIES: dict[str, Delivery] = {
         bytes_each(7),
         random_splits(1),
         random_splits(2, mean=5),
-        Delivery(
-            name="crlf",
-            sentence="lines end in CRLF, in writes of 5 bytes",
-            cut=_cut_every(5),
-            rewrite=lambda answer: with_line_ends(answer, b"\r\n"),
-            streams_only=True,
-        ),
-        Delivery(
-            name="cr",
-            sentence="lines end in CR alone",
-            cut=cut_events,
-            rewrite=lambda answer: with_line_ends(answer, b"\r"),
-            streams_only=True,
-        ),
+        _with_line_ends("crlf", "lines end in CRLF, in writes of 5 bytes", _cut_every(5), b"\r\n"),
+        _with_line_ends("cr", "lines end in CR alone", cut_events, b"\r"),
         Delivery(
             name="comments",
             sentence="comments, lone fields and keep-alives among the events",
             cut=cut_events,
             rewrite=with_comments,
-            streams_only=True,
+            fits=_has_idle_blocks,
         ),
         original_timing(),
         slow_drip(),

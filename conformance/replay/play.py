@@ -43,7 +43,7 @@ class Play(msgspec.Struct, frozen=True):
         cut = fault.cut(answer) if fault is not None else None
         if cut is not None and cut.at < 0:
             return Plan(iter(()), cut.end)
-        streamed = answer.is_event_stream or delivery.gzip
+        streamed = answer.framing is not None or delivery.gzip
         framing = delivery.framing or (CHUNKED if streamed else LENGTH)
         headers = {**answer.headers, **framing.headers(len(answer.body))}
         pieces: Iterable[Piece] = delivery.cut(answer)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.subjects.configs import SubjectError
-from conformance.wires import WIRES, WireFormat
+from conformance.subjects.speaker import Speaker, speakers_of, wire_of
+from conformance.wires import WireFormat
 from providers.provider import Provider
 from providers.registry import provider_registry
 
@@ -19,21 +19,21 @@ WITHOUT_WIRE = "replay"
 """The one provider that plays recordings of any API itself."""
 
 
-def wire_providers() -> list[tuple[type[Provider], WireFormat]]:
-    """Every built-in provider that calls a service, with its wire format. Raises `SubjectError`."""
-    found: list[tuple[type[Provider], WireFormat]] = []
-    for name, cls in provider_registry().items():
-        if name == WITHOUT_WIRE:
-            continue
-        wire = WIRES.get(cls.api)
-        if wire is None:
-            raise SubjectError(
-                f"provider '{name}' speaks {cls.api or 'an API that it does not name'!r}, which the suite cannot read: "
-                "add its wire format to conformance/wires"
-            )
-        found.append((cls, wire))
-    return found
+def builtin_speakers() -> list[Speaker]:
+    """Every built-in provider that calls a service, once for each API that it speaks. Raises `SubjectError`."""
+    return [
+        speaker
+        for name, cls in provider_registry().items()
+        if name != WITHOUT_WIRE
+        for speaker in speakers_of(cls, CONFIGS.get(name, {}))
+    ]
 
 
 def replay_provider() -> type[Provider]:
     return provider_registry().get(WITHOUT_WIRE)
+
+
+def replayed_wires(cls: type[Provider]) -> list[WireFormat]:
+    """The APIs whose recordings it plays. Raises `SubjectError` for one that the suite cannot read."""
+    apis: list[str] = cls.metadata.configuration_schema["properties"]["api"]["enum"]
+    return [wire_of(cls, api) for api in apis]

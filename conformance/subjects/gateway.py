@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import trio
 
 from conformance.facts import Usage
 from conformance.subjects.base import Question, Traits
-from conformance.subjects.configs import complete_config
+from conformance.subjects.configs import SubjectError, complete_config
 from conformance.subjects.http_client import Address
 from conformance.subjects.http_subject import HTTPSubject
 from conformance.subjects.provider import slots_of
+from conformance.subjects.speaker import Speaker
 from conformance.wires import WIRES, WireFormat
-from providers.provider import Provider
 from proxy.apis import BUILTIN_APIS, api_registry, make_apis
 from proxy.app import make_app
 from proxy.config import GatewayConfig, ModelEntry
@@ -28,14 +28,12 @@ from proxy.server import ServerSettings, serve_in_task
 class GatewaySubject(HTTPSubject):
     """One client API in front of one provider type."""
 
-    def __init__(
-        self, gateway: Gateway, port: int, wire: WireFormat, upstream: WireFormat, model: str, name: str
-    ) -> None:
-        self.name = name
-        self.wire, self.upstream = wire, upstream
-        self.model = model
+    def __init__(self, gateway: Gateway, port: int, wire: WireFormat, speaker: Speaker) -> None:
+        self.name = f"gateway:{wire.api}>{speaker.name}"
+        self.wire, self.upstream = wire, speaker.wire
+        self.model = speaker.model
         self.address = Address(f"http://127.0.0.1:{port}")
-        self.traits = Traits(lossless=wire.api == upstream.api)
+        self.traits = Traits(lossless=wire.api == speaker.wire.api)
         self._gateway = gateway
 
     def model_for(self, question: Question) -> str:
@@ -66,24 +64,29 @@ def client_apis() -> list[str]:
     return list(BUILTIN_APIS)
 
 
+def wire_of_client(api: str) -> WireFormat:
+    """Raises `SubjectError` for a client API that the suite cannot read, so that none is forgotten."""
+    if api in WIRES:
+        return WIRES[api]
+    raise SubjectError(f"the gateway offers {api!r}, which the suite cannot read: add it to conformance/wires")
+
+
 @asynccontextmanager
-async def open_gateway(
-    providers: Iterable[tuple[type[Provider], WireFormat]], url: str, *, config: Mapping[str, object] = {}
-) -> AsyncIterator[list[GatewaySubject]]:
-    """A gateway with a model for each provider type, pointed at `url`: a subject for each client API and each of them.
+async def open_gateway(speakers: Iterable[Speaker], url: str) -> AsyncIterator[list[GatewaySubject]]:
+    """A gateway with a model for each speaker, pointed at `url`: a subject for each client API and each of them.
 
     Raises `SubjectError` if a configuration does not fit. On the way out it is stopped as SIGTERM would.
     """
     configure_logging("error", "json")
-    providers = list(providers)
+    speakers = list(speakers)
     entries = [
         ModelEntry(
-            name=cls.metadata.name + ("-impatient" if impatient else ""),
-            type=cls.metadata.name,
-            provider_class=cls,
-            config=complete_config(cls, url, config, impatient=impatient),
+            name=speaker.model + ("-impatient" if impatient else ""),
+            type=speaker.cls.metadata.name,
+            provider_class=speaker.cls,
+            config=complete_config(speaker.cls, url, speaker.config, impatient=impatient),
         )
-        for cls, _ in providers
+        for speaker in speakers
         for impatient in (False, True)
     ]
     gateway = make_app(GatewayConfig(models=tuple(entries), server=ServerConfig(port=0)), make_apis(api_registry()))
@@ -97,12 +100,9 @@ async def open_gateway(
         ports = await nursery.start(run)
         try:
             yield [
-                GatewaySubject(
-                    gateway, ports[0], WIRES[api], upstream, cls.metadata.name, f"gateway:{api}>{cls.metadata.name}"
-                )
+                GatewaySubject(gateway, ports[0], wire_of_client(api), speaker)
                 for api in client_apis()
-                if api in WIRES
-                for cls, upstream in providers
+                for speaker in speakers
             ]
         finally:
             shutdown.set()

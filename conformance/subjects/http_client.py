@@ -73,7 +73,7 @@ class Address:
 
 
 async def post(
-    address: Address, wire: WireFormat, body: bytes, headers: Mapping[str, str], question: Question
+    address: Address, wire: WireFormat, path: str, body: bytes, headers: Mapping[str, str], question: Question
 ) -> Answered:
     """One request on a connection of its own. Cancellation closes it at once, by FIN or by RST."""
     sock = trio.socket.socket()
@@ -87,7 +87,7 @@ async def post(
         except OSError as error:
             return Answered(failure=Failure(message=f"no connection: {error}", shaped=False))
         lines = [
-            f"POST {address.prefix}{wire.path} HTTP/1.1",
+            f"POST {address.prefix}{path} HTTP/1.1",
             f"host: {address.host}:{address.port}",
             "content-type: application/json",
             f"content-length: {len(body)}",
@@ -123,9 +123,13 @@ async def _read(sock: trio.socket.SocketType, wire: WireFormat, question: Questi
         return Answered(failure=Failure(message=broken or "the connection ended without an answer", shaped=False))
     body = b"".join(response.pieces)
     status = response.status
-    streamed = response.headers.get("content-type", "").startswith("text/event-stream")
-    answered = read_stream(wire, body) if streamed and status < 400 else read_whole(wire, status, body)
     whole = response.complete or not (broken or response.sized)
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    streamed = media_type == wire.framing.content_type
+    if streamed and status < 400:
+        answered = read_stream(wire, body, broken=not whole)
+    else:
+        answered = read_whole(wire, status, response.headers, body)
     if not whole and answered.failure is None:
         message = broken or "the connection ended inside the body"
         answered.failure = Failure(message=message, in_band=streamed, shaped=False)

@@ -22,9 +22,11 @@ class HTTPSubject(Subject):
         return self.model
 
     async def ask(self, question: Question) -> Answered:
-        body = self.wire.request(self.model_for(question), question.prompt, question.stream)
+        model = self.model_for(question)
+        path = self.wire.path(model, question.stream)
+        body = self.wire.request(model, question.prompt, question.stream)
         with trio.move_on_after(ASK_SECONDS):
-            return await post(self.address, self.wire, msgspec.json.encode(body), self.extra_headers, question)
+            return await post(self.address, self.wire, path, msgspec.json.encode(body), self.extra_headers, question)
         return Answered(hung=True, failure=Failure(message=f"no end within {ASK_SECONDS:g} s", shaped=False))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,6 +12,7 @@ from conformance.answered import Answered, Failure, read_stream, read_whole
 from conformance.facts import Facts, Usage, arguments_of, finish_of
 from conformance.subjects.base import ASK_SECONDS, Question, Subject, Traits
 from conformance.subjects.configs import complete_config
+from conformance.subjects.speaker import Speaker
 from conformance.wires import WireFormat
 from providers.errors import GatewayError, ProviderError
 from providers.extension import Config
@@ -49,15 +50,14 @@ class ProviderSubject(Subject):
 
 
 @asynccontextmanager
-async def open_provider(
-    cls: type[Provider], wire: WireFormat, url: str, *, config: Mapping[str, object] = {}, name: str = ""
-) -> AsyncIterator[ProviderSubject]:
-    """`cls` pointed at `url`. Raises `SubjectError` if the configuration does not fit the class's schema."""
+async def open_provider(speaker: Speaker, url: str) -> AsyncIterator[ProviderSubject]:
+    """A provider pointed at `url`. Raises `SubjectError` if the configuration does not fit the class's schema."""
+    cls = speaker.cls
     instances: list[Provider] = []
     try:
         for impatient in (False, True):
-            instances.append(await configured(cls, complete_config(cls, url, config, impatient=impatient)))
-        yield ProviderSubject(name or f"provider:{cls.metadata.name}", wire, *instances)
+            instances.append(await configured(cls, complete_config(cls, url, speaker.config, impatient=impatient)))
+        yield ProviderSubject(f"provider:{speaker.name}", speaker.wire, *instances)
     finally:
         await close_all(instances)
 
@@ -104,9 +104,11 @@ async def _execute(provider: Provider, wire: WireFormat, request: LLMRequest) ->
         response = await provider.execute(request)
     except Exception as error:  # noqa: BLE001 - whatever a provider raises is for the checks to judge
         return Answered(failure=failure_of(error, in_band=False))
-    answered = Answered(facts=facts_of(response), terminated=True, decoded=[_decoded(response)])
+    # An answer without any choice says nothing, not even how it ended.
+    facts = facts_of(response) if response.choices else Facts()
+    answered = Answered(facts=facts, terminated=True, decoded=[_decoded(response)])
     if response.raw is not None and response.raw.api == wire.api:
-        raw = read_whole(wire, 200, response.raw.body)
+        raw = read_whole(wire, 200, {}, response.raw.body)
         answered.document, answered.raw = raw.document, raw.raw
     return answered
 

@@ -1,11 +1,19 @@
-"""The APIs that the suite can judge, read by its own rules. Imports nothing of `providers.wire` or `proxy`."""
+"""The APIs that the suite can judge, read by its own rules. `base` says how to add one."""
 
-from conformance.wires.anthropic_messages import WIRE as ANTHROPIC_MESSAGES
+from importlib import import_module
+
 from conformance.wires.base import ErrorShape, WireFormat
-from conformance.wires.events import Event, read_events
-from conformance.wires.openai_chat import WIRE as OPENAI_CHAT
+from conformance.wires.events import Event
 
-WIRES: dict[str, WireFormat] = {wire.api: wire for wire in (OPENAI_CHAT, ANTHROPIC_MESSAGES)}
+_MODULES = (
+    "openai_chat",
+    "anthropic_messages",
+)
+"""A line for each API; each module here has a `WIRE`."""
+
+WIRES: dict[str, WireFormat] = {
+    wire.api: wire for wire in (import_module(f"{__name__}.{module}").WIRE for module in _MODULES)
+}
 """By API. A provider whose `api` is not here cannot be judged, and a run that meets one fails."""
 
-__all__ = ["WIRES", "ErrorShape", "Event", "WireFormat", "read_events"]
+__all__ = ["WIRES", "ErrorShape", "Event", "WireFormat"]

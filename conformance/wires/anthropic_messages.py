@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
 from conformance.wires.base import ErrorShape, WireFormat
@@ -109,10 +109,10 @@ def _type_of(event: Event) -> str | None:
 
 
 def _error_of_event(event: Event) -> ErrorShape | None:
-    return _error_of_body(event.json())
+    return _error_of_body(event.json(), {})
 
 
-def _error_of_body(body: JSON) -> ErrorShape | None:
+def _error_of_body(body: JSON, headers: Mapping[str, str]) -> ErrorShape | None:
     if not isinstance(body, dict) or body.get("type") != "error":
         return None
     error = body.get("error")
@@ -122,11 +122,29 @@ def _error_of_body(body: JSON) -> ErrorShape | None:
     return ErrorShape(message=error["message"], type=kind if isinstance(kind, str) else None)
 
 
-def _synthetic(texts: Sequence[str]) -> bytes:
-    def event(kind: str, **more: JSON) -> bytes:
-        return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n".encode()
+def _finishes(event: Event) -> bool:
+    data = event.json()
+    if not isinstance(data, dict):
+        return False
+    told = data.get("delta"), data.get("message")
+    return _is_stop(event) or any(isinstance(part, dict) and part.get("stop_reason") for part in told)
 
-    usage = {"input_tokens": 5, "output_tokens": 1}
+
+def _is_stop(event: Event) -> bool:
+    return event.name == "message_stop" or _type_of(event) == "message_stop"
+
+
+def _error_body(status: int, message: str) -> JSON:
+    kind = "timeout_error" if status == 408 else _ERROR_TYPES.get(status, "api_error")
+    error = {"type": kind, "message": message}
+    return {"type": "error", "error": error, "request_id": "req_triway_replay"}
+
+
+def _event(kind: str, **more: JSON) -> Event:
+    return Event(kind, json.dumps({"type": kind, **more}))
+
+
+def _synthetic(texts: Sequence[str]) -> list[Event]:
     start: dict[str, JSON] = {
         "id": "msg_triway",
         "type": "message",
@@ -135,42 +153,50 @@ def _synthetic(texts: Sequence[str]) -> bytes:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": usage,
+        "usage": {"input_tokens": 5, "output_tokens": 1},
     }
-    pieces = [
-        event("message_start", message=start),
-        event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-        *(event("content_block_delta", index=0, delta={"type": "text_delta", "text": text}) for text in texts),
-        event("content_block_stop", index=0),
-        event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7}),
-        event("message_stop"),
+    return [
+        _event("message_start", message=start),
+        _event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        *(_event("content_block_delta", index=0, delta={"type": "text_delta", "text": text}) for text in texts),
+        _event("content_block_stop", index=0),
+        _event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 7}),
+        _event("message_stop"),
     ]
-    return b"".join(pieces)
 
+
+_ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    529: "overloaded_error",
+}
+"""https://docs.anthropic.com/en/api/errors"""
 
 WIRE = WireFormat(
     api="anthropic-messages",
     short="anthropic",
-    path="/v1/messages",
+    path=lambda model, stream: "/v1/messages",
     headers={"x-api-key": "sk-conformance", "anthropic-version": "2023-06-01"},
     request=_request,
     facts_of_stream=_facts_of_stream,
     facts_of_whole=facts_of_whole,
-    is_terminator=lambda event: event.name == "message_stop" or _type_of(event) == "message_stop",
+    finishes=_finishes,
+    terminator=_is_stop,
     is_noise=lambda event: event.name == "ping" or _type_of(event) == "ping",
     error_of_event=_error_of_event,
     error_of_body=_error_of_body,
-    # https://docs.anthropic.com/en/api/errors
-    error_types={
-        400: "invalid_request_error",
-        401: "authentication_error",
-        403: "permission_error",
-        404: "not_found_error",
-        413: "request_too_large",
-        429: "rate_limit_error",
-        500: "api_error",
-        529: "overloaded_error",
-    },
+    error_types=_ERROR_TYPES,
     synthetic=_synthetic,
+    error_event=_event("error", error={"type": "overloaded_error", "message": "Overloaded"}),
+    error_body=_error_body,
+    unknown_event=_event("triway_surprise", index=0, news=["x", 1, None]),
+    filler=_event("ping"),
+    ping=_event("ping"),
     signs_reasoning=True,
+    signatures_travel=True,
 )

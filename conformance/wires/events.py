@@ -1,26 +1,22 @@
-"""Server-sent events from a whole body (WHATWG HTML, 9.2.6). Imports nothing of ours.
-
-Deliberately not `providers.wire.sse`: what judges a stream must not share the faults of what wrote it.
-"""
+"""`Event`: one event of a streamed body, whatever frames it. Imports nothing of the codecs under test."""
 
 from __future__ import annotations
 
 import json
-import re
 
 import msgspec
 
 from conformance.facts import JSON
-
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Event(msgspec.Struct, frozen=True):
     """One event that carries data."""
 
     name: str
-    """The `event` field; empty if there is none."""
+    """Its type as the framing tells it (`event:` of SSE, `:event-type` of Amazon's frames); empty if it does not."""
     data: str
+    exception: bool = False
+    """It is marked as an error by the framing itself (`:message-type: exception` of Amazon's frames)."""
 
     def json(self) -> JSON:
         """The data as JSON; None if it is not JSON."""
@@ -28,26 +24,3 @@ class Event(msgspec.Struct, frozen=True):
             return json.loads(self.data)
         except ValueError:
             return None
-
-
-def read_events(body: bytes) -> list[Event]:
-    """All events of a body. Comments, lone fields and events without data are none.
-
-    What follows the last blank line counts too: SDKs take it, although the standard does not.
-    """
-    text = body.decode("utf-8", "replace").removeprefix("\ufeff")
-    events: list[Event] = []
-    name, data = "", list[str]()
-    for line in [*_LINE_END.split(text), ""]:
-        if not line:
-            if data:
-                events.append(Event(name, "\n".join(data)))
-            name, data = "", []
-            continue
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "data":
-            data.append(value)
-        elif field == "event":
-            name = value
-    return events

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
 from conformance.wires.base import ErrorShape, WireFormat
@@ -117,10 +117,10 @@ def _take_usage(facts: Facts, chunk: dict[str, JSON]) -> None:
 
 
 def _error_of_event(event: Event) -> ErrorShape | None:
-    return _error_of_body(event.json())
+    return _error_of_body(event.json(), {})
 
 
-def _error_of_body(body: JSON) -> ErrorShape | None:
+def _error_of_body(body: JSON, headers: Mapping[str, str]) -> ErrorShape | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return None
@@ -128,32 +128,64 @@ def _error_of_body(body: JSON) -> ErrorShape | None:
     return ErrorShape(message=error["message"], type=kind if isinstance(kind, str) else None)
 
 
-def _synthetic(texts: Sequence[str]) -> bytes:
+def _finishes(event: Event) -> bool:
+    data = event.json()
+    choices = data.get("choices") if isinstance(data, dict) else None
+    return any(isinstance(choice, dict) and choice.get("finish_reason") for choice in choices or [])
+
+
+def _error_body(status: int, message: str) -> JSON:
+    return {"error": {"message": message, "type": _TYPES.get(status, "api_error"), "param": None, "code": None}}
+
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+"""What vendors of this API call errors of a status; the reference names none."""
+
+
+def _synthetic(texts: Sequence[str]) -> list[Event]:
     head = {"id": "chatcmpl-triway", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
-    def event(**more: JSON) -> bytes:
-        return b"data: " + json.dumps({**head, **more}).encode() + b"\n\n"
+    def event(**more: JSON) -> Event:
+        return Event("", json.dumps({**head, **more}))
 
-    pieces = [event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])]
-    pieces += [event(choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}]) for text in texts]
-    pieces.append(event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]))
-    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
-    return b"".join([*pieces, event(choices=[], usage=usage), b"data: [DONE]\n\n"])
+    return [
+        event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]),
+        *(event(choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}]) for text in texts),
+        event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+        event(choices=[], usage={"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}),
+        Event("", _DONE),
+    ]
 
 
 WIRE = WireFormat(
     api="openai-chat",
     short="openai",
-    path="/v1/chat/completions",
+    path=lambda model, stream: "/v1/chat/completions",
     headers={"authorization": "Bearer sk-conformance"},
     request=_request,
     facts_of_stream=_facts_of_stream,
     facts_of_whole=facts_of_whole,
-    is_terminator=lambda event: event.data.strip() == _DONE,
-    is_noise=lambda event: False,
+    finishes=_finishes,
+    terminator=lambda event: event.data.strip() == _DONE,
     error_of_event=_error_of_event,
     error_of_body=_error_of_body,
     error_types={},
     synthetic=_synthetic,
+    error_event=Event(
+        "",
+        '{"error":{"message":"The server had an error while processing your request.",'
+        '"type":"server_error","param":null,"code":null}}',
+    ),
+    error_body=_error_body,
+    unknown_event=Event("triway.surprise", '{"object":"triway.surprise","news":["x",1,null]}'),
+    filler=Event("", '{"type":"ping","object":"ping"}'),
     signs_reasoning=True,
 )

@@ -9,21 +9,25 @@ import re
 
 EVENT_STREAM = "text/event-stream"
 AMAZON_EVENT_STREAM = "application/vnd.amazon.eventstream"
+NDJSON_STREAM = "application/x-ndjson"
 
 _BLANK_LINE = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
+_LINE = re.compile(rb"\n\s*")
 _DATA = re.compile(rb"(?:^|[\r\n])data")
 
 
 def split_events(body: bytes, content_type: str) -> list[bytes]:
     """Cut a body into its events, each with what separates it from the next. Joined again they are the body.
 
-    Knows server-sent events and Amazon's binary frames; any other body, and one without any event, is one piece.
-    `content_type` is a media type in lower case, without parameters.
+    Knows server-sent events, JSON lines and Amazon's binary frames; any other body, and one without any event, is one
+    piece. `content_type` is a media type in lower case, without parameters.
     """
     if content_type == EVENT_STREAM:
         ends = [match.end() for match in _BLANK_LINE.finditer(body)]
     elif content_type == AMAZON_EVENT_STREAM:
         ends = _frame_ends(body)
+    elif content_type == NDJSON_STREAM:
+        ends = [match.end() for match in _LINE.finditer(body)]
     else:
         ends = []
     pieces: list[bytes] = []

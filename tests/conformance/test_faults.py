@@ -34,7 +34,6 @@ from conformance.replay.faults import (
     at_byte,
     inside_event,
 )
-from conformance.replay.faults.terminator import complete_at
 from providers.errors import ErrorKind
 from providers.replay.recording import BUNDLED, Recording, load_recording, load_recordings
 from tests.support.raw_client import RawResponse, fetch
@@ -155,7 +154,7 @@ def test_what_is_put_in_late_stands_before_the_terminator(recording: Recording) 
 @pytest.mark.parametrize("recording", [*STREAMS, WHOLE], ids=lambda recording: f"{recording.api}-{recording.kind}")
 def test_unknown_fields_change_nothing_else(recording: Recording) -> None:
     def documents(answer: Answer) -> list[dict[str, object]]:
-        if not answer.is_event_stream:
+        if answer.framing is None:
             return [json.loads(answer.body)]
         datas = [block.split(b"data: ")[1] for block in answer.blocks]
         return [json.loads(data) for data in datas if data.strip() != b"[DONE]"]
@@ -174,8 +173,8 @@ def test_terminators(recording: Recording) -> None:
     assert FAULTS["duplicate-terminator"].edit(answer).blocks[-2:] == [last, last]
     missing = FAULTS["missing-terminator"].edit(answer)
     assert missing.blocks == answer.blocks[:-1]
-    assert complete_at(missing) == -1
-    assert complete_at(answer) == len(answer.body)
+    assert missing.complete_at == -1
+    assert answer.complete_at == len(answer.body)
 
 
 @both_apis
@@ -233,7 +232,7 @@ def test_every_fault_says_what_it_is_and_what_must_be_seen(name: str) -> None:
     fault = FAULTS[name]
     assert fault.sentence
     for recording in load_recordings(BUNDLED):
-        if fault.streams_only and recording.kind != "stream":
+        if not fault.fits(Answer.of(recording)):
             continue
         expected = fault.expect(Answer.of(recording))
         assert not (expected.in_band and (expected.status or expected.retried))

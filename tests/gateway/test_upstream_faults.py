@@ -70,7 +70,8 @@ def check_outcome(expected: Expectation, said: facts.Facts, error: Exception | N
         assert status in (None, 200)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# Frames with checksums have a fault of their own, which these APIs cannot have.
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "corrupt-event"])
 @pytest.mark.parametrize("provider_api", APIS)
 @pytest.mark.parametrize("client_api", APIS)
 async def test_streams(client_api: str, provider_api: str, fault: str) -> None:

@@ -19,6 +19,7 @@ from conformance.replay.faults.connection import (
     inside_event,
 )
 from conformance.replay.faults.content import (
+    CorruptEvent,
     DuplicateTerminator,
     EarlyEnd,
     EmptyBody,
@@ -62,6 +63,7 @@ FAULTS: dict[str, Fault] = {
     "early-end": EarlyEnd(3),
     "oversized-event": OversizedEvent(),
     "large-event": OversizedEvent(size=1024 * 1024),
+    "corrupt-event": CorruptEvent(),
     "empty-body": EmptyBody(),
     "wrong-content-type": WrongContentType(),
     **{f"{status}-{body}": StatusFault(status, body) for status in STATUSES for body in BODIES},
@@ -79,6 +81,7 @@ __all__ = [
     "FAULTS",
     "MAX_EVENT_BYTES",
     "STATUSES",
+    "CorruptEvent",
     "Cut",
     "DuplicateTerminator",
     "EarlyEnd",

@@ -62,12 +62,16 @@ class Fault(ABC):
     """A fault changes the answer (`edit`), breaks it off (`cut`), or both. Its parameters are fields."""
 
     streams_only: ClassVar[bool] = False
-    """Whether it makes sense for server-sent events alone."""
+    """Whether it makes sense for streams alone."""
 
     @property
     @abstractmethod
     def sentence(self) -> str:
         """What goes wrong, in words."""
+
+    def fits(self, answer: Answer) -> bool:
+        """Whether such an answer can go wrong in this way. The other methods are asked only about answers that can."""
+        return answer.framing is not None or not self.streams_only
 
     @abstractmethod
     def expect(self, answer: Answer) -> Expectation:

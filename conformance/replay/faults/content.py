@@ -14,29 +14,11 @@ import msgspec
 
 from conformance.replay.answer import Answer
 from conformance.replay.faults.base import MAX_EVENT_BYTES, SUCCESS, Expectation, Fault
-from conformance.replay.faults.terminator import is_terminator, tells_finish
 from providers.errors import ErrorKind
-from providers.replay.events import has_data
-
-_ERROR_EVENTS = {
-    "openai-chat": b'data: {"error":{"message":"The server had an error while processing your request.",'
-    b'"type":"server_error","param":null,"code":null}}\n\n',
-    "anthropic-messages": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error",'
-    b'"message":"Overloaded"}}\n\n',
-    "openai-responses": b'event: error\ndata: {"type":"error","code":"server_error","message":"The server had an error '
-    b'while processing your request.","param":null,"sequence_number":1}\n\n',
-    "gemini-generate": b'data: {"error":{"code":503,"message":"The model is overloaded.",'
-    b'"status":"UNAVAILABLE"}}\r\n\r\n',
-}
-
-_UNKNOWN_EVENTS = {
-    "anthropic-messages": b'event: triway_surprise\ndata: {"type":"triway_surprise","index":0,"news":["x",1,null]}\n\n',
-}
-_UNKNOWN_EVENT = b'event: triway.surprise\ndata: {"object":"triway.surprise","news":["x",1,null]}\n\n'
 
 _UNKNOWN_FIELD = b'"x_triway_unknown":{"nested":[1,null,"\\u00e9"]},'
-_EVENT_OBJECT = re.compile(rb"^(data: ?\{)(?=\s*\")", re.MULTILINE)
-_WHOLE_OBJECT = re.compile(rb"\A(\s*\{)(?=\s*\")")
+_OBJECT_START = re.compile(rb"\A(\s*\{)(?=\s*\")")
+_NOT_UTF8 = b"\xc3\x28 \xff \xe6\xbc"
 
 _HTML = (
     b"<!doctype html>\n<html><head><title>Attention required</title></head><body><h1>Checking ...</h1></body></html>\n"
@@ -50,20 +32,30 @@ def _with_body(answer: Answer, body: bytes) -> Answer:
 def _offset_before(answer: Answer, number: int) -> int:
     """Where event `number` begins, or the terminator if it comes earlier."""
     events = 0
-    position = 0
-    offsets = answer.event_offsets()
-    for block in answer.blocks:
-        if events == number or is_terminator(block, answer.api):
-            return position
-        position += len(block)
-        if position in offsets:
-            events += 1
-    return position
+    for part in answer.parts:
+        # Comments before an event belong to it.
+        if events == number or part.terminates:
+            return part.start
+        events += part.event is not None
+    return len(answer.body)
 
 
-def _insert(answer: Answer, number: int, event: bytes) -> Answer:
+def _insert(answer: Answer, number: int, name: str, data: bytes) -> Answer:
+    """With one more event before event `number`."""
+    assert answer.framing is not None
     offset = _offset_before(answer, number)
+    event = answer.framing.frame(name, data)
     return _with_body(answer, answer.body[:offset] + event + answer.body[offset:])
+
+
+def _filler(answer: Answer, note: bytes) -> bytes:
+    """The data of an event that says nothing, with a note of these bytes in it."""
+    data = answer.wire.filler.data.encode().rstrip()
+    return data[:-1] + b',"note":"' + note + b'"}'
+
+
+def _with_fields(data: bytes) -> bytes:
+    return _OBJECT_START.sub(lambda match: match[1] + _UNKNOWN_FIELD, data)
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,8 @@ class ErrorEvent(Fault):
         return f"an error event in place of event {self.event}, then the end of the body"
 
     def edit(self, answer: Answer) -> Answer:
-        error = _ERROR_EVENTS.get(answer.api, _ERROR_EVENTS["openai-chat"])
+        assert answer.framing is not None
+        error = answer.framing.write(answer.wire.error_event)
         return _with_body(answer, answer.body[: _offset_before(answer, self.event)] + error)
 
     def expect(self, answer: Answer) -> Expectation:
@@ -88,7 +81,7 @@ class ErrorEvent(Fault):
 
 @dataclass(frozen=True)
 class MalformedEvent(Fault):
-    """An event whose data is not JSON stands among the others. It is skipped and counted."""
+    """An event of a known type whose data is not JSON stands among the others. It is skipped and counted."""
 
     event: int
     streams_only: ClassVar[bool] = True
@@ -98,7 +91,9 @@ class MalformedEvent(Fault):
         return f"an event that is not JSON before event {self.event}"
 
     def edit(self, answer: Answer) -> Answer:
-        return _insert(answer, self.event, b'data: {"broken": [1, 2\n\n')
+        events = [part.event for part in answer.parts if part.event is not None]
+        name = events[min(self.event, len(events) - 1)].name if events else ""
+        return _insert(answer, self.event, name, b'{"broken": [1, 2')
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS
@@ -116,7 +111,7 @@ class InvalidUTF8(Fault):
         return f"an event with bytes that are not UTF-8 before event {self.event}"
 
     def edit(self, answer: Answer) -> Answer:
-        return _insert(answer, self.event, b'data: {"type":"ping","object":"ping","note":"\xc3\x28 \xff \xe6\xbc"}\n\n')
+        return _insert(answer, self.event, answer.wire.filler.name, _filler(answer, _NOT_UTF8))
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS
@@ -134,7 +129,8 @@ class UnknownEvent(Fault):
         return f"an event of an unknown type before event {self.event}"
 
     def edit(self, answer: Answer) -> Answer:
-        return _insert(answer, self.event, _UNKNOWN_EVENTS.get(answer.api, _UNKNOWN_EVENT))
+        unknown = answer.wire.unknown_event
+        return _insert(answer, self.event, unknown.name, unknown.data.encode())
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS
@@ -149,8 +145,11 @@ class UnknownFields(Fault):
         return "an unknown field in every event"
 
     def edit(self, answer: Answer) -> Answer:
-        start = _EVENT_OBJECT if answer.is_event_stream else _WHOLE_OBJECT
-        return _with_body(answer, start.sub(lambda match: match[1] + _UNKNOWN_FIELD, answer.body))
+        framing = answer.framing
+        if framing is None:
+            return _with_body(answer, _with_fields(answer.body))
+        pieces = [framing.edit(part.data, _with_fields) if part.event else part.data for part in answer.parts]
+        return _with_body(answer, b"".join(pieces))
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS if answer.status < 400 else Expectation(outcome="error", status=answer.status)
@@ -166,9 +165,12 @@ class DuplicateTerminator(Fault):
     def sentence(self) -> str:
         return "the terminator comes twice"
 
+    def fits(self, answer: Answer) -> bool:
+        return any(part.terminates for part in answer.parts)
+
     def edit(self, answer: Answer) -> Answer:
-        last = [block for block in answer.blocks if is_terminator(block, answer.api)][-1:]
-        return _with_body(answer, answer.body + b"".join(last))
+        last = [part.data for part in answer.parts if part.terminates][-1]
+        return _with_body(answer, answer.body + last)
 
     def expect(self, answer: Answer) -> Expectation:
         return SUCCESS
@@ -176,7 +178,7 @@ class DuplicateTerminator(Fault):
 
 @dataclass(frozen=True)
 class MissingTerminator(Fault):
-    """The body ends in good order after the finish reason, but without the terminator."""
+    """The body ends in good order, but without the terminator."""
 
     streams_only: ClassVar[bool] = True
 
@@ -184,13 +186,21 @@ class MissingTerminator(Fault):
     def sentence(self) -> str:
         return "the body ends without the terminator"
 
+    def fits(self, answer: Answer) -> bool:
+        return any(part.terminates for part in answer.parts)
+
     def edit(self, answer: Answer) -> Answer:
-        kept = [block for block in answer.blocks if not is_terminator(block, answer.api)]
-        return _with_body(answer, b"".join(kept))
+        return _with_body(answer, b"".join(part.data for part in answer.parts if not part.terminates))
 
     def expect(self, answer: Answer) -> Expectation:
-        # The finish reason was there, so to call the answer whole is as defensible as to call it cut.
-        return Expectation(outcome="either", kinds=(ErrorKind.BAD_RESPONSE,))
+        kinds = (ErrorKind.BAD_RESPONSE, ErrorKind.CONNECTION)
+        left = self.edit(answer)
+        if any(part.finishes for part in left.parts):
+            # The finish reason was there, so to call the answer whole is as defensible as to call it cut.
+            return Expectation(outcome="either", kinds=kinds)
+        # The terminator is what carries the finish reason in this API.
+        begun = any(part.event for part in left.parts)
+        return Expectation(outcome="error", in_band=begun, kinds=kinds, retried=False if begun else None)
 
 
 @dataclass(frozen=True)
@@ -213,10 +223,10 @@ class EarlyEnd(Fault):
     def _kept(self, answer: Answer) -> int:
         """How many events come."""
         events = 0
-        for block in answer.blocks:
-            if events == self.events or tells_finish(block, answer.api):
+        for part in answer.parts:
+            if events == self.events or part.finishes:
                 break
-            events += has_data(block)
+            events += part.event is not None
         return events
 
     def expect(self, answer: Answer) -> Expectation:
@@ -242,14 +252,45 @@ class OversizedEvent(Fault):
         return f"an event of {self.size} bytes before event {self.event}"
 
     def edit(self, answer: Answer) -> Answer:
-        start, end = b'data: {"type":"ping","object":"ping","note":"', b'"}\n\n'
-        filling = b"x" * max(0, self.size - len(start) - len(end))
-        return _insert(answer, self.event, start + filling + end)
+        assert answer.framing is not None
+        name = answer.wire.filler.name
+        bare = len(answer.framing.frame(name, _filler(answer, b"")))
+        return _insert(answer, self.event, name, _filler(answer, b"x" * max(0, self.size - bare)))
 
     def expect(self, answer: Answer) -> Expectation:
         if self.size <= MAX_EVENT_BYTES:
             return SUCCESS
         return Expectation(outcome="error", in_band=self.event > 0, kinds=(ErrorKind.BAD_RESPONSE,), retried=False)
+
+
+@dataclass(frozen=True)
+class CorruptEvent(Fault):
+    """A bit of an event flips on the way, where the framing has a checksum that tells. It may be the length's."""
+
+    event: int = 2
+    streams_only: ClassVar[bool] = True
+
+    @property
+    def sentence(self) -> str:
+        return f"a bit of event {self.event} is flipped, so that its checksum does not fit"
+
+    def fits(self, answer: Answer) -> bool:
+        return answer.framing is not None and answer.framing.has_checksum and bool(answer.body)
+
+    def edit(self, answer: Answer) -> Answer:
+        assert answer.framing is not None
+        blocks = answer.blocks
+        place = self._place(answer)
+        blocks[place] = answer.framing.corrupt(blocks[place])
+        return _with_body(answer, b"".join(blocks))
+
+    def _place(self, answer: Answer) -> int:
+        return min(self.event, len(answer.parts) - 1)
+
+    def expect(self, answer: Answer) -> Expectation:
+        begun = self._place(answer) > 0
+        kinds = (ErrorKind.BAD_RESPONSE,)
+        return Expectation(outcome="error", in_band=begun, kinds=kinds, retried=False if begun else None)
 
 
 @dataclass(frozen=True)

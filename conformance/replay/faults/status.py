@@ -21,16 +21,6 @@ RETRIED = frozenset({408, 409, 429, *range(500, 600)})
 LONGEST_RETRY_AFTER = 60
 """Seconds; a provider that asks for more is not waited for."""
 
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    408: "timeout_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    529: "overloaded_error",
-}
-
 
 @dataclass(frozen=True)
 class StatusFault(Fault):
@@ -61,7 +51,8 @@ class StatusFault(Fault):
         match self.body:
             case "json":
                 headers["content-type"] = "application/json"
-                body = _error_document(answer.api, self.status)
+                headers |= answer.wire.error_headers(self.status)
+                body = msgspec.json.encode(answer.wire.error_body(self.status, f"{_reason(self.status)} (replayed)"))
             case "html":
                 headers["content-type"] = "text/html"
                 reason = _reason(self.status)
@@ -82,21 +73,3 @@ def _reason(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "Overloaded"
-
-
-def _error_document(api: str, status: int) -> bytes:
-    kind = _TYPES.get(status, "api_error")
-    message = f"{_reason(status)} (replayed)"
-    error: dict[str, object]
-    match api:
-        case "anthropic-messages":
-            error = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_triway_replay"}
-        case "gemini-generate":
-            error = {"error": {"code": status, "message": message, "status": kind.upper()}}
-        case "cohere-chat":
-            error = {"message": message}
-        case "bedrock-converse":
-            error = {"message": message}
-        case _:
-            error = {"error": {"message": message, "type": kind, "param": None, "code": None}}
-    return msgspec.json.encode(error)
