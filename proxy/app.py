@@ -34,7 +34,7 @@ class StartError(Exception):
 def make_worker_app(path: str) -> Gateway:
     """The application for one worker process, from the configuration file. Raises `ConfigError`."""
     apis = api_registry()
-    config = load_config(Path(path), others=[apis])
+    config = load_config(Path(path), apis=apis)
     configure_logging(
         config.logging.level,
         config.logging.format,

@@ -123,11 +123,10 @@ def version() -> None:
 
 
 def _load(path: Path, registry: Registry[Provider] | None = None) -> GatewayConfig:
-    from proxy.apis import api_registry
     from proxy.config import ConfigError, load_config
 
     try:
-        return load_config(path, providers=registry, others=[api_registry()])
+        return load_config(path, providers=registry)
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_CONFIG)

@@ -17,7 +17,7 @@ from conformance.subjects.speaker import Speaker
 from conformance.wires import WIRES, WireFormat
 from proxy.apis import BUILTIN_APIS, api_registry, make_apis
 from proxy.app import make_app
-from proxy.config import GatewayConfig, ModelEntry
+from proxy.config import GatewayConfig, ModelEntry, ProjectConfig
 from proxy.config.settings import ServerConfig
 from proxy.exchange.model import ServedModel
 from proxy.gateway import Gateway
@@ -89,7 +89,9 @@ async def open_gateway(speakers: Iterable[Speaker], url: str) -> AsyncIterator[l
         for speaker in speakers
         for impatient in (False, True)
     ]
-    gateway = make_app(GatewayConfig(models=tuple(entries), server=ServerConfig(port=0)), make_apis(api_registry()))
+    project = ProjectConfig(name="default", models=tuple(entries))
+    gateway_config = GatewayConfig(projects=(project,), server=ServerConfig(port=0))
+    gateway = make_app(gateway_config, make_apis(api_registry()))
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
 

@@ -24,6 +24,7 @@ from providers.model.content import (
 from providers.model.response import (
     AssistantMessage,
     Choice,
+    Delta,
     LLMResponse,
     ResponseMetadata,
     TokenDetails,
@@ -171,9 +172,16 @@ class _ChoiceBuilder:
 
     def build(self) -> Choice:
         content = [builder.build(index) for index, builder in enumerate(self.order)]
+        return self._choice(message=AssistantMessage(content=content))
+
+    def build_delta(self) -> Choice:
+        return self._choice(delta=Delta(content=[builder.build(builder.first.index) for builder in self.order]))
+
+    def _choice(self, *, message: AssistantMessage | None = None, delta: Delta | None = None) -> Choice:
         return Choice(
             index=self.index,
-            message=AssistantMessage(content=content),
+            message=message,
+            delta=delta,
             finish_reason=self.finish_reason,
             native_finish_reason=self.native,
             stop_sequence=self.stop_sequence,
@@ -232,10 +240,19 @@ class Accumulator:
 
     def response(self) -> LLMResponse:
         """The whole answer, choices in order of their index."""
+        choices = [self._choices[index].build() for index in sorted(self._choices)]
+        return self._response("chat.completion", choices)
+
+    def chunk(self) -> LLMResponse:
+        """Everything that was added as one chunk, whose parts keep their indexes: it says the same as they did."""
+        choices = [self._choices[index].build_delta() for index in sorted(self._choices)]
+        return self._response("chat.completion.chunk", choices)
+
+    def _response(self, kind: str, choices: list[Choice]) -> LLMResponse:
         head = self._head
         metadata: ResponseMetadata | None = head.get("metadata")
         return LLMResponse(
-            object="chat.completion",
+            object=kind,
             id=head.get("id", ""),
             model=head.get("model", ""),
             created=head.get("created", 0),
@@ -243,5 +260,5 @@ class Accumulator:
             service_tier=head.get("service_tier"),
             metadata=metadata,
             usage=self.usage,
-            choices=[self._choices[index].build() for index in sorted(self._choices)],
+            choices=choices,
         )

@@ -46,6 +46,12 @@ class RouteTable:
         else:
             self._exact.setdefault(path, {}).setdefault(method, Match(api, operation, {}))
 
+    @staticmethod
+    def first_segments(apis: Iterable[ClientAPI | type[ClientAPI]]) -> frozenset[str]:
+        """What the APIs' paths begin with, and so no project can be called."""
+        paths = [base + split_route(route)[1] for api in apis for base in api.base_paths for route in api.operations]
+        return frozenset(path.split("/")[1] for path in paths if path.startswith("/"))
+
     def match(self, method: str, path: str) -> Match | None:
         """Who answers `method` at `path`; None: no LLM route."""
         methods = self._exact.get(path)

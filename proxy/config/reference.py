@@ -20,6 +20,9 @@ def reference_markdown() -> str:
     parts = []
     for name, schema in SCHEMA["properties"].items():
         many = schema["type"] == "array"
+        if not many and schema["type"] != "object":
+            parts.append(f"### `{name}`\n\n{schema['description']} A {_type(schema)}.")
+            continue
         lines = [f"### `{name}`", "", schema["description"]]
         if many:
             lines[-1] += f" A list; each item: {_lower(schema['items']['description'])}"

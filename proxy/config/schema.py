@@ -9,7 +9,16 @@ from __future__ import annotations
 import msgspec
 
 from providers.extension import Schema
-from proxy.config.settings import LoggingConfig, MetricsConfig, ModelEntry, ServerConfig, TLSConfig
+from proxy.config.settings import (
+    LoggingConfig,
+    MetricsConfig,
+    ModelEntry,
+    PipelineConfig,
+    PluginEntry,
+    ServerConfig,
+    TLSConfig,
+)
+from proxy.plugins.base import PHASES
 
 
 def _text(description: str, **more: object) -> Schema:
@@ -43,7 +52,7 @@ def _object(
             values[_camel(field.name)] = default
     merged = {
         name: {**schema, "default": values[name]}
-        if values.get(name, msgspec.NODEFAULT) not in (msgspec.NODEFAULT, None)
+        if not isinstance(values.get(name), msgspec.Struct | None) and values[name] is not msgspec.NODEFAULT
         else schema
         for name, schema in properties.items()
     }
@@ -114,13 +123,15 @@ _EXTENSION = _object(
     },
 )
 
+_ENABLED: Schema = {**_flag("false: as if the entry were not there."), "default": True}
+
 _PROVIDER_TYPE = _text("The provider's type: a built-in one or one of `availableExtensions`.")
 _PROVIDER_CONFIG: Schema = {
     "type": "object",
     "description": "The provider's own configuration, checked against its schema.",
 }
 
-_MODEL = _object(
+MODEL: Schema = _object(
     "A model that clients can ask for, and the provider that serves it.",
     {
         "name": _text(
@@ -136,6 +147,7 @@ _MODEL = _object(
             {"type": _PROVIDER_TYPE, "config": _PROVIDER_CONFIG},
             required="type",
         ),
+        "enabled": _ENABLED,
         "isDefault": _flag("Serves the names that nothing else matches. One model at most."),
         "description": {"type": "string", "description": "For people."},
         "metadata": {"type": "object", "description": "For people and plugins; the gateway does not look at it."},
@@ -154,6 +166,98 @@ _MODEL = _object(
     required="name",
 )
 
+_PATTERNS = "Prefixes, or regular expressions (RE2's) between slashes: `/^gpt-4.*-mini$/`; any may match."
+
+
+def _patterns(description: str) -> Schema:
+    return {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "description": description}
+
+
+_TIMEOUTS = {_camel(phase): _integer(f"For `{phase}`. In ms.", 1) for phase in PHASES}
+
+PLUGIN: Schema = _object(
+    "A plugin that requests and answers pass.",
+    {
+        "name": _text("The entry's name, in logs, metrics and for projects that inherit it."),
+        "type": _text("The plugin's type: a built-in one or one of `availableExtensions`. Default: the name."),
+        "enabled": _ENABLED,
+        "priority": _integer("Lower ones come first on the way to the model, and last on the way back.", -1_000_000),
+        "conditions": _object(
+            "When it takes part in a request. All that are given must hold.",
+            {
+                "paths": _patterns(f"The request's path, without the project's prefix. {_PATTERNS}"),
+                "methods": _patterns("The request's method, in full."),
+                "headers": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "minProperties": 1,
+                    "description": 'Headers by name, each with a pattern for its value (`""`: any).',
+                },
+                "userIds": _patterns("Who asks, as the request or an authentication plugin says. As for `paths`."),
+                "models": _patterns("The model's name, as the client or a plugin before gave it. As for `paths`."),
+            },
+        ),
+        "onError": _choice(
+            "What its failure (it raises, takes too long, returns nonsense) means: the request goes on (`open`) or "
+            "fails (`closed`). Default: the plugin's own; those that guard say `closed`.",
+            "open",
+            "closed",
+        ),
+        "timeout": {
+            "type": ["integer", "object"],
+            "minimum": 1,
+            "properties": _TIMEOUTS,
+            "required": [],
+            "additionalProperties": False,
+            "description": "How long one call may take; one figure, or one for each phase. Default 10000, for "
+            "`detachedAfterResponse` 30000. In ms.",
+        },
+        "config": {"type": "object", "description": "The plugin's own configuration, checked against its schema."},
+    },
+    defaults=PluginEntry,
+    required="name",
+)
+
+ADAPTER: Schema = _object(
+    "A client API.",
+    {
+        "name": _text("The API's type name: `openai-chat`, `anthropic-messages` or one of `availableExtensions`."),
+        "enabled": _flag("Whether it is served. Those that are not named are."),
+        "config": {"type": "object", "description": "The API's own configuration, checked against its schema."},
+    },
+    required="name",
+)
+
+
+def _partial(schema: Schema) -> Schema:
+    """For an entry that may be laid over another one: only the name is required, and no default hides what is below."""
+    inner = {
+        name: {key: value for key, value in sub.items() if key != "default"}
+        for name, sub in schema["properties"].items()
+    }
+    return {**schema, "properties": inner, "required": ["name"]}
+
+
+def _entries(schema: Schema, description: str) -> Schema:
+    return {"type": "array", "items": schema, "description": description}
+
+
+_PROJECT: Schema = _object(
+    "A set of models, plugins and client APIs of its own, below `/NAME/`.",
+    {
+        "name": _text(
+            "The first segment of its paths.",
+            pattern=r"^[a-z0-9][a-z0-9_-]*$",
+            errorMessage="lower-case letters, digits, '-' and '_'",
+        ),
+        "description": {"type": "string", "description": "For people."},
+        "models": _entries(_partial(MODEL), "Laid over the top level's, by name."),
+        "plugins": _entries(_partial(PLUGIN), "Laid over the top level's, by name."),
+        "adapters": _entries(_partial(ADAPTER), "Laid over the top level's, by name."),
+    },
+    required="name",
+)
+
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "gateway.yaml",
@@ -165,13 +269,46 @@ SCHEMA: Schema = {
                 "type": "array",
                 "items": _EXTENSION,
                 "default": [],
-                "description": "Code of your own: providers beside the built-in ones.",
+                "description": "Code of your own: providers, plugins and client APIs beside the built-in ones.",
             },
             "models": {
                 "type": "array",
-                "items": _MODEL,
+                "items": MODEL,
                 "minItems": 1,
                 "description": "What the gateway serves.",
+            },
+            "plugins": {
+                **_entries(PLUGIN, "What requests and answers pass on their way."),
+                "default": [],
+            },
+            "pipeline": {
+                **_object(
+                    "The plugins' common limits.",
+                    {
+                        "maxRetries": _integer("How often plugins may have the model asked again, for a request.", 0),
+                        "maxHeldBytes": _integer("How much of a stream one plugin may hold back.", 1024),
+                        "detachedQueue": _integer(
+                            "Finished requests that may wait for detached work; more drop it.", 1
+                        ),
+                        "detachedConcurrency": _integer("How many of them are worked on at once, in a worker.", 1),
+                        "detachedDrain": _ms("How long a stop waits for detached work.", 0),
+                    },
+                    defaults=PipelineConfig,
+                ),
+                "default": {},
+            },
+            "adapters": {
+                **_entries(ADAPTER, "The APIs that clients may speak. Default: all that there are."),
+                "default": [],
+            },
+            "defaultProject": _text(
+                "The project that is served without a prefix. Default: the top level alone, under the name `default`.",
+                pattern=r"^[a-z0-9][a-z0-9_-]*$",
+                errorMessage="a project's name",
+            ),
+            "projects": {
+                **_entries(_PROJECT, "Projects beside the default one. Each inherits what the top level says."),
+                "default": [],
             },
             "logging": {
                 **_object(

@@ -1,4 +1,4 @@
-"""The checked configuration, as types. Imports the provider interface.
+"""The checked configuration, as types. Imports the extensions' interfaces.
 
 Keys are `gateway.yaml`'s in snake_case; times are milliseconds, as in the file. The defaults stand here and nowhere
 else: `schema.py` takes them from these classes.
@@ -13,6 +13,8 @@ import msgspec
 
 from providers.extension import Config
 from providers.provider import Provider
+from proxy.plugins.base import OnError, Phase, Plugin
+from proxy.plugins.conditions import Conditions
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "console", "auto"]
@@ -21,6 +23,7 @@ OnDisconnect = Literal["cancel", "drain"]
 
 
 ProviderClass = type[Provider]
+PluginClass = type[Plugin]
 
 
 class TLSConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -83,12 +86,80 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         return f"ModelEntry(name={self.name!r}, type={self.type!r})"
 
 
+class PluginEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `plugins`, checked. Its `repr` shows no configuration."""
+
+    name: str
+    type: str
+    plugin_class: PluginClass
+    config: Config
+    """The plugin's configuration, defaults filled in. May hold secrets."""
+    priority: int = 100
+    conditions: Conditions = Conditions()
+    on_error: OnError | None = None
+    """None: the plugin's own."""
+    timeouts: dict[Phase, float] = {}
+    """In seconds, over the defaults."""
+
+    def __repr__(self) -> str:
+        return f"PluginEntry(name={self.name!r}, type={self.type!r})"
+
+
+class PipelineConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What holds for all plugins together."""
+
+    max_retries: int = 3
+    max_held_bytes: int = 1024 * 1024
+    detached_queue: int = 1000
+    detached_concurrency: int = 16
+    detached_drain: int = 10_000
+
+
+class AdapterEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says of a client API."""
+
+    name: str
+    enabled: bool = True
+    config: Config = {}
+
+    def __repr__(self) -> str:
+        return f"AdapterEntry(name={self.name!r}, enabled={self.enabled})"
+
+
+class ProjectConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A project with everything that it inherits."""
+
+    name: str
+    description: str = ""
+    models: tuple[ModelEntry, ...] = ()
+    plugins: tuple[PluginEntry, ...] = ()
+    """By rising priority."""
+    adapters: tuple[AdapterEntry, ...] = ()
+    """Only those that the file names."""
+
+
+DEFAULT_PROJECT = "default"
+"""The default project's name, where the file gives none."""
+
+
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """All of `gateway.yaml`."""
 
-    models: tuple[ModelEntry, ...]
+    projects: tuple[ProjectConfig, ...]
+    """The default project first."""
+    pipeline: PipelineConfig = PipelineConfig()
     server: ServerConfig = ServerConfig()
     logging: LoggingConfig = LoggingConfig()
     metrics: MetricsConfig = MetricsConfig()
     path: Path | None = None
     """The file that it was read from."""
+
+    @property
+    def default_project(self) -> ProjectConfig:
+        """The one that is served without a prefix."""
+        return self.projects[0]
+
+    @property
+    def models(self) -> tuple[ModelEntry, ...]:
+        """The default project's models."""
+        return self.default_project.models

@@ -87,6 +87,58 @@ DROPPED_PARAMETERS = Counter(
     registry=_REGISTRY,
 )
 
+PLUGIN_FAILURES = Counter(
+    "triway_plugin_failures_total",
+    "Calls of plugins that failed: they raised, took too long, returned nonsense or held back too much.",
+    ("project", "plugin", "phase", "reason"),
+    registry=_REGISTRY,
+)
+PLUGIN_DURATION = Histogram(
+    "triway_plugin_duration_seconds",
+    "One call of a plugin's phase.",
+    ("project", "plugin", "phase"),
+    buckets=(0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30),
+    registry=_REGISTRY,
+)
+PLUGIN_REEVALUATIONS = Counter(
+    "triway_plugin_reevaluations_total",
+    "Times that a plugin had the model asked again; refused: past maxRetries, or the stream had begun.",
+    ("project", "plugin", "outcome"),
+    registry=_REGISTRY,
+)
+DETACHED_DROPPED = Counter(
+    "triway_detached_dropped_total",
+    "Detached work of plugins that was dropped: the queue was full, or the shutdown's deadline passed.",
+    ("reason",),
+    registry=_REGISTRY,
+)
+DETACHED_WAITING = Gauge(
+    "triway_detached_waiting",
+    "Requests whose detached work waits or runs.",
+    registry=_REGISTRY,
+    multiprocess_mode="livesum",
+)
+
+
+class PluginMetrics:
+    """The series of one plugin entry."""
+
+    def __init__(self, project: str, plugin: str) -> None:
+        self._labels = (project, plugin)
+        self._durations: dict[str, Histogram] = {}
+
+    def failure(self, phase: str, reason: str) -> Counter:
+        return PLUGIN_FAILURES.labels(*self._labels, phase, reason)
+
+    def duration(self, phase: str) -> Histogram:
+        histogram = self._durations.get(phase)
+        if histogram is None:
+            histogram = self._durations[phase] = PLUGIN_DURATION.labels(*self._labels, phase)
+        return histogram
+
+    def reevaluation(self, outcome: str) -> Counter:
+        return PLUGIN_REEVALUATIONS.labels(*self._labels, outcome)
+
 
 class ModelMetrics:
     """The series of one model entry, looked up once: labels cost more than counting does."""

@@ -96,7 +96,7 @@ async def serving(
         }
         path.write_text(json.dumps(content))  # JSON is YAML
         apis = api_registry()
-        config = load_config(path, {}, others=[apis])
+        config = load_config(path, {}, apis=apis)
     app = make_app(config, make_apis(apis))
     settings = ServerSettings(
         bind=["127.0.0.1:0"],

@@ -140,7 +140,8 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "unknown key, nothing near": (
         MODELS + "xyz: {}\n",
         [
-            "gateway.yaml:2: xyz: unknown key; expected one of availableExtensions, logging, metrics, models, server",
+            "gateway.yaml:2: xyz: unknown key; expected one of adapters, availableExtensions, defaultProject, "
+            "logging, metrics, models, pipeline, plugins, projects, server",
         ],
     ),
     "unknown key in server": (
@@ -261,7 +262,8 @@ ROWS: dict[str, tuple[str, list[str]]] = {
         MODELS + "availableExtensions:\n  - path: stranger.py\n",
         [
             "gateway.yaml:3: availableExtensions[0].path: cannot be loaded: stranger.py: "
-            "class Stranger is declared with @extension but does not extend providers.provider:Provider",
+            "class Stranger is declared with @extension but does not extend providers.provider:Provider "
+            "or proxy.plugins.base:Plugin or proxy.apis.base:ClientAPI",
         ],
     ),
     "extension that is abstract": (

@@ -12,6 +12,7 @@ from proxy.config import (
     LoggingConfig,
     MetricsConfig,
     ModelEntry,
+    PipelineConfig,
     ServerConfig,
     TLSConfig,
     reference_markdown,
@@ -52,7 +53,8 @@ def test_every_key_is_described_and_in_the_reference() -> None:
         (TLSConfig, PROPERTIES["server"]["properties"]["tls"], set()),
         (LoggingConfig, PROPERTIES["logging"], set()),
         (MetricsConfig, PROPERTIES["metrics"], set()),
-        (ModelEntry, PROPERTIES["models"]["items"], {"provider"}),
+        (PipelineConfig, PROPERTIES["pipeline"], set()),
+        (ModelEntry, PROPERTIES["models"]["items"], {"provider", "enabled"}),
     ],
 )
 def test_the_types_and_the_schema_have_the_same_keys(
