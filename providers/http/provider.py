@@ -253,6 +253,9 @@ class HTTPProvider(Provider):
                 delay = self._retry.delay(error, retries)
                 if delay is None or trio.current_time() + delay >= deadline:
                     raise
+                budget = request.metadata.retry_budget
+                if budget is not None and not budget.withdraw():
+                    raise
                 log.info(
                     "provider failed (%s, status %s): try %d in %.2f s", error.kind, error.status, retries + 2, delay
                 )

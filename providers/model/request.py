@@ -1,4 +1,4 @@
-"""`LLMRequest`: what a client asks, in no API's particular spelling. Imports only its neighbours in the model."""
+"""`LLMRequest`: what a client asks, in no API's particular spelling. Imports its neighbours and the retry budget."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from providers.model.content import JSONObject, Part, TextPart
+from providers.retry_budget import RetryBudget
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -89,6 +90,8 @@ class RequestMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
     query: str = ""
     matched: str | None = None
     """What the `*` of a model pattern stood for; sent upstream under `bypassModel`."""
+    retry_budget: RetryBudget | None = None
+    """Who pays for a provider's further tries. None: its configuration alone limits them."""
 
 
 class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

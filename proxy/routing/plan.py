@@ -36,7 +36,7 @@ class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
             return error.kind in self.on_kinds
         if isinstance(error, RequestError):
             return False
-        return isinstance(error, ProviderError) and (error.retryable or error.kind in _OTHERS_MAY_DO)
+        return error.kind in _OTHERS_MAY_DO or (isinstance(error, ProviderError) and error.retryable)
 
 
 _OTHERS_MAY_DO = frozenset(

@@ -33,6 +33,8 @@ from providers import (
     text_response,
 )
 from providers.http import provider as module
+from providers.http.retry import RetryPolicy
+from providers.retry_budget import RetryBudget
 from providers.transport.base import Headers
 
 
@@ -428,3 +430,18 @@ async def test_only_the_provider_s_own_content_types_are_streams(autojump_clock:
     async with provider(Answer([(0, TEXT)]), cls=Signed) as (words, _):
         with pytest.raises(BadResponseError, match="content type 'text/event-stream' instead of a stream"):
             await words.execute_streaming(streamed(), Client())
+
+
+async def test_tries_are_paid_for_where_there_is_a_budget(autojump_clock: MockClock) -> None:
+    budget = RetryBudget(0.0, per_second=1.0, seconds=1.0)
+    async with provider(*[Answer(status=503) for _ in range(3)], retryAttempts=5) as (words, upstream):
+        request = streamed()
+        request.metadata.retry_budget = budget
+        await trio.sleep(1)
+        budget.withdraw()
+        await trio.sleep(1)
+        words._retry = RetryPolicy(5, 0.0)  # without a wait, which would fill the budget again
+        with pytest.raises(ProviderError):
+            await words.execute_streaming(request, Client())
+        assert len(upstream.asked) == 2
+    assert budget.refused == 1
