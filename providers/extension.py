@@ -39,6 +39,8 @@ class ExtensionMetadata(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     description: str = ""
     configuration_schema: Schema = {}
+    preset_of: str = ""
+    """The extension that this one is, with other defaults: the same code. Empty: it is one of its own."""
 
 
 class Extension:
@@ -61,7 +63,12 @@ E = TypeVar("E", bound=type[Extension])
 
 
 def extension(
-    *, name: str, version: str, description: str = "", configuration_schema: Schema | None = None
+    *,
+    name: str,
+    version: str,
+    description: str = "",
+    configuration_schema: Schema | None = None,
+    preset_of: str = "",
 ) -> Callable[[E], E]:
     """Declare a class an extension.
 
@@ -75,7 +82,9 @@ def extension(
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise ValueError(f"extension {name!r}: configuration_schema is not valid: {error.message}") from error
-    metadata = ExtensionMetadata(name=name, version=version, description=description, configuration_schema=schema)
+    metadata = ExtensionMetadata(
+        name=name, version=version, description=description, configuration_schema=schema, preset_of=preset_of
+    )
 
     def declare(cls: E) -> E:
         cls.metadata = metadata
@@ -124,15 +133,20 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 
 
 def check_config(
-    schema: Schema, config: Mapping[str, Any], *, hidden: Callable[[KeyPath], bool] = is_secret
+    schema: Schema,
+    config: Mapping[str, Any],
+    *,
+    hidden: Callable[[KeyPath], bool] = is_secret,
+    environ: Mapping[str, str] = {},
 ) -> tuple[Config, list[ConfigProblem]]:
     """Fill in the schema's defaults and list everything that is wrong, in the order of the file's keys.
 
     Returns a new, independent configuration; `config` is left as it is. Values at paths for which `hidden` is true are
-    not shown. Beside JSON Schema's own keywords, `errorMessage` may say in words what a `pattern` expects.
+    not shown. Beside JSON Schema's own keywords, `errorMessage` may say in words what a `pattern` expects, and
+    `environment` names the variable of `environ` whose value stands in for a string that is not given.
     """
     filled: Config = copy.deepcopy(dict(config))
-    _fill_defaults(schema, filled)
+    _fill_defaults(schema, filled, environ)
     explain = _Explainer(hidden).explain
     # An empty registry: a `$ref` to elsewhere is never fetched.
     validator = _Validator(schema, registry=Registry())
@@ -146,19 +160,21 @@ def check_config(
     return filled, problems
 
 
-def _fill_defaults(schema: Schema, value: Any) -> None:
+def _fill_defaults(schema: Schema, value: Any, environ: Mapping[str, str]) -> None:
     if not isinstance(value, dict):
         if isinstance(value, list) and isinstance(items := schema.get("items"), dict):
             for item in value:
-                _fill_defaults(items, item)
+                _fill_defaults(items, item, environ)
         return
     for name, sub in schema.get("properties", {}).items():
         if not isinstance(sub, dict):
             continue
+        if name not in value and environ.get(sub.get("environment", "")):
+            value[name] = environ[sub["environment"]]
         if name not in value and "default" in sub:
             value[name] = copy.deepcopy(sub["default"])
         if name in value:
-            _fill_defaults(sub, value[name])
+            _fill_defaults(sub, value[name], environ)
 
 
 def _place(config: Any, path: KeyPath) -> list[int]:
@@ -208,7 +224,7 @@ class _Explainer:
                 return [ConfigProblem(path, f"expected {expected!r}, {got}")]
             case "required":
                 missing = [name for name in expected if name not in instance]
-                return [ConfigProblem((*path, name), "required key is missing") for name in missing]
+                return [ConfigProblem((*path, name), _missing(schema, name)) for name in missing]
             case "dependentRequired":
                 needs = [(key, name) for key, names in expected.items() if key in instance for name in names]
                 return [
@@ -272,6 +288,13 @@ class _Explainer:
         if len(meant) == 1:
             return [problem for sub in meant[0] for problem in self.explain(sub)]
         return [ConfigProblem(path, f"matches none of the allowed forms{_reason(error.schema)}")]
+
+
+def _missing(schema: Any, name: str) -> str:
+    """What to do about a required key that is not there."""
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    variable = properties.get(name, {}).get("environment")
+    return "required key is missing" + (f", and the environment variable {variable} is not set" if variable else "")
 
 
 def _reason(schema: Any) -> str:

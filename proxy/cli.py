@@ -99,6 +99,7 @@ def providers(config: Path, as_json: bool) -> None:
                 "type": name,
                 "version": cls.metadata.version,
                 "description": cls.metadata.description,
+                **({"presetOf": cls.metadata.preset_of} if cls.metadata.preset_of else {}),
                 "configurationSchema": cls.metadata.configuration_schema,
             }
             for name, cls in registry.items()
@@ -106,14 +107,24 @@ def providers(config: Path, as_json: bool) -> None:
         click.echo(json.dumps(types, indent=2))
         return
     for name, cls in registry.items():
-        click.echo(f"{name} {cls.metadata.version}: {cls.metadata.description}")
-        schema = cls.metadata.configuration_schema
+        metadata = cls.metadata
+        schema = metadata.configuration_schema
+        properties = schema.get("properties", {})
+        if metadata.preset_of:
+            base = registry.get(metadata.preset_of).metadata.configuration_schema.get("properties", {})
+            properties = {key: value for key, value in properties.items() if value != base.get(key)}
+        click.echo(f"{name} {metadata.version}: {metadata.description}" + _preset_note(metadata.preset_of))
         required = set(schema.get("required", ()))
-        for key, value in schema.get("properties", {}).items():
+        for key, value in properties.items():
             kind = value.get("type") or "one of " + ", ".join(map(str, value.get("enum", ())))
             notes = [f"default {json.dumps(value['default'])}"] if "default" in value else []
+            notes += [f"default ${{{value['environment']}}}"] if "environment" in value else []
             notes += ["required"] if key in required else []
             click.echo(f"  {key} ({'; '.join([kind, *notes])}): {value.get('description', '')}")
+
+
+def _preset_note(base: str) -> str:
+    return f" (a preset of {base}, with its settings and these defaults)" if base else ""
 
 
 @main.command()

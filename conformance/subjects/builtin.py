@@ -20,11 +20,14 @@ WITHOUT_WIRE = "replay"
 
 
 def builtin_speakers() -> list[Speaker]:
-    """Every built-in provider that calls a service, once for each API that it speaks. Raises `SubjectError`."""
+    """Every built-in provider that calls a service, once for each API that it speaks. Raises `SubjectError`.
+
+    A preset is the same code as the type that it is a preset of: that one stands for all of them.
+    """
     return [
         speaker
         for name, cls in provider_registry().items()
-        if name != WITHOUT_WIRE
+        if name != WITHOUT_WIRE and not cls.metadata.preset_of
         for speaker in speakers_of(cls, CONFIGS.get(name, {}))
     ]
 

@@ -1,8 +1,13 @@
 """The providers that come with Triway. Each is one module; the table says which, so that none is imported unused."""
 
+from providers.presets import PRESETS
+
 BUILTIN_PROVIDERS = {
     "anthropic": "providers.builtin.anthropic:AnthropicProvider",
+    "mistral": "providers.builtin.mistral:MistralProvider",
     "openai": "providers.builtin.openai:OpenAIProvider",
+    "openai-compatible": "providers.builtin.openai_compatible:CompatibleProvider",
     "replay": "providers.replay.provider:ReplayProvider",
+    **{preset.name: f"providers.builtin.openai_compatible:{preset.name}" for preset in PRESETS},
 }
 """Type name to `module:class`."""

@@ -40,8 +40,10 @@ class WireProvider(HTTPProvider):
         model = self.model_for(request)
         if isinstance(self.wire, Wire) and self.is_lossless(request):
             target = f"{self.path}?{request.metadata.query}" if request.metadata.query else self.path
-            body = self.wire.relay_request(request, model)
-            return OutgoingRequest(target=target, body=body, headers=request.metadata.headers)
+            relayed = self.relayed(request, model)
+            return OutgoingRequest(
+                target=target, body=relayed.body, headers=request.metadata.headers, dropped=relayed.dropped
+            )
         encoded = self.encode(request, model)
         return OutgoingRequest(target=self.path, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
 
@@ -55,6 +57,11 @@ class WireProvider(HTTPProvider):
         if request.metadata.api != self.api:
             translation.refuse_bound(request)
         return translation
+
+    def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:
+        """The client's own body, with what routing must change. Needs `is_lossless(request)`."""
+        assert isinstance(self.wire, Wire)
+        return EncodedRequest(body=self.wire.relay_request(request, model))
 
     def response_in(self, body: bytes, request: LLMRequest) -> LLMResponse:
         return self.wire.decode_response(body)

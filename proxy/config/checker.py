@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from providers.extension import ConfigProblem, KeyPath, Schema, check_config, is_secret, type_name
@@ -26,8 +27,9 @@ def where(*path: str | int) -> Where:
 class Checker:
     """Collects problems. Each is told once, however many projects inherit it."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str] = {}) -> None:
         self.document = document
+        self._environ = environ
         self.problems: list[Problem] = list(document.problems)
         self._told: set[Problem] = set()
 
@@ -63,7 +65,7 @@ class Checker:
             place = self._place(at.at(*inner))
             return is_secret(self.path(at.at(*inner))) or (place is not None and bool(place.variables))
 
-        filled, problems = check_config(schema, value, hidden=hidden)
+        filled, problems = check_config(schema, value, hidden=hidden, environ=self._environ)
         for problem in problems:
             there = at.at(*problem.path)
             if not self.is_unknown(there) or problem.at_key:

@@ -19,7 +19,7 @@ from providers.registry import Registry, provider_registry
 from proxy.apis import ClientAPI, api_registry
 from proxy.apis.routes import RouteTable
 from proxy.config.checker import Checker, where
-from proxy.config.document import Document, read_document
+from proxy.config.document import read_document
 from proxy.config.entries import Entries
 from proxy.config.errors import ConfigError
 from proxy.config.extensions import Extensions
@@ -53,30 +53,29 @@ def load_config(
     built-in extensions). Each is constructed once to ask its `validate_config`, and thrown away; the app constructs its
     own. Raises ConfigError with everything that is wrong, in the file's order.
     """
-    document = read_document(Path(path), environ)
+    checker = Checker(read_document(Path(path), environ), environ)
     return _Loading(
-        document, Path(path), providers or provider_registry(), plugins or plugin_registry(), apis or api_registry()
+        checker, Path(path), providers or provider_registry(), plugins or plugin_registry(), apis or api_registry()
     ).run()
 
 
 class _Loading:
     def __init__(
         self,
-        document: Document,
+        checker: Checker,
         path: Path,
         providers: Registry[Provider],
         plugins: Registry[Plugin],
         apis: Registry[ClientAPI],
     ) -> None:
-        self._document = document
         self._path = path
         self._apis = apis
-        self._checker = Checker(document)
+        self._checker = checker
         self._extensions = Extensions(self._checker, path.parent, [providers, plugins, apis])
         self._entries = Entries(self._checker, self._extensions, providers=providers, plugins=plugins, apis=apis)
 
     def run(self) -> GatewayConfig:
-        root = self._checker.check(SCHEMA, self._document.root, where())
+        root = self._checker.check(SCHEMA, self._checker.document.root, where())
         projects = self._check_more(root) if isinstance(root, dict) else ()
         problems = self._checker.problems
         if problems:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from providers.registry import provider_registry
 from proxy.cli import main
 from tests.support.process import command, environment
 
@@ -27,7 +28,7 @@ models:
 PROBLEMS = [
     "{file}:2: server.port: expected integer, got string 'abc'",
     "{file}:5: models[0].type: unknown provider type 'opanai'; did you mean 'openai'?"
-    " known types: anthropic, openai, replay",
+    f" known types: {', '.join(provider_registry().names())}",
     "{file}:8: models[1].config.timeout: expected integer, got string 'soon'",
     "{file}:8: models[1].config.apiKey: environment variable TRIWAY_TEST_NOT_SET is not set",
 ]
@@ -113,8 +114,18 @@ def test_providers_are_listed_without_a_configuration(folder: Path) -> None:
     result = triway("providers")
     assert result.exit_code == 0
     heads = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
-    assert [head.split()[0] for head in heads] == ["anthropic", "openai", "replay"]
+    assert [head.split()[0] for head in heads] == provider_registry().names()
     assert "  retryAttempts (integer; default 2): How often a request is tried again" in result.stdout
+
+
+def test_a_preset_is_listed_with_what_it_changes(folder: Path) -> None:
+    groq = triway("providers").stdout.partition("\ngroq ")[2].partition("\nhuggingface ")[0]
+    head, *settings = groq.splitlines()
+    assert head.endswith("Groq (a preset of openai-compatible, with its settings and these defaults)")
+    assert settings == [
+        "  apiKey (string; default ${GROQ_API_KEY}; required): The provider's API key. Never logged.",
+        '  baseUrl (string; default "https://api.groq.com/openai/v1"): Where the provider\'s API is.',
+    ]
 
 
 def test_providers_lists_the_configuration_s_own_with_their_settings(folder: Path) -> None:
@@ -139,7 +150,11 @@ def test_providers_as_json_holds_the_schemas(folder: Path) -> None:
     schema = mine["configurationSchema"]
     assert schema["required"] == ["apiKey"]
     assert schema["properties"]["style"]["default"] == "plain"
-    assert {entry["type"] for entry in types} == {"anthropic", "mine", "openai", "replay"}
+    assert [entry["type"] for entry in types] == sorted([*provider_registry().names(), "mine"])
+    assert [entry.get("presetOf") for entry in types if entry["type"] in ("groq", "mine")] == [
+        "openai-compatible",
+        None,
+    ]
 
 
 def test_version(folder: Path) -> None:

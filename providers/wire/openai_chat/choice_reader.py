@@ -149,14 +149,14 @@ class ChoiceReader:
         parts.append(part)
 
     def _read_list(self, items: list[JSONObject], parts: list[Part]) -> None:
-        """Mistral's form of `content`."""
+        """Mistral's form of `content`, and Databricks', whose reasoning stands in a `summary`."""
         for item in items:
             kind = item.get("type")
             if kind == "text":
                 if isinstance(text := item.get("text"), str) and text:
                     parts.append(TextPart(index=self._text_index(), text=text))
-            elif kind == "thinking":
-                if text := _thinking_text(item.get("thinking")):
+            elif kind in ("thinking", "reasoning"):
+                if text := _thinking_text(item.get("thinking") or item.get("summary")):
                     self._add_plain(text, parts)
             elif kind == "reference":
                 self._cite([Citation(kind="reference", api=API, raw=item)], parts)

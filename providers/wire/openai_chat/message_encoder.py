@@ -6,7 +6,7 @@ What OpenAI's messages cannot say, and what becomes of it:
 |---|---|
 | an image or a file in a tool's result | a user message right after the tool messages, with the call's id above it |
 | `is_error` of a tool's result | dropped; the result's text says what went wrong |
-| reasoning of another API | dropped: plain OpenAI rejects it, and nobody else could check its signature |
+| reasoning of another API | dropped: plain OpenAI rejects it; a vendor's dialect may want it back |
 | reasoning of a client of this API | sent back as the client sent it (`reasoning_content`, `reasoning_details`) |
 | Google's signature of a text or a call | as reasoning |
 | a text document | a text part |
@@ -49,11 +49,19 @@ _FILE_NAMES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
 
 
 class MessageEncoder:
-    """Encodes the messages of one request. `own`: the request came through this API, so its additions go back."""
+    """Encodes the messages of one request. `own`: the request came through this API, so its additions go back.
 
-    def __init__(self, translation: Translation, *, own: bool) -> None:
+    `keep_reasoning`: the reasoning of another API's client goes back too, which some vendors demand. `document_urls`:
+    the vendor takes documents by URL.
+    """
+
+    def __init__(
+        self, translation: Translation, *, own: bool, keep_reasoning: bool = False, document_urls: bool = False
+    ) -> None:
         self._translation = translation
         self._own = own
+        self._keep_reasoning = own or keep_reasoning
+        self._document_urls = document_urls
         self._wire: list[WireObject] = []
         self._seen: list[WireObject] = []
         """Images and files of tool results, waiting for the end of the tool messages: OpenAI wants these together."""
@@ -172,7 +180,7 @@ class MessageEncoder:
     def _add_reasoning(self, parts: list[ReasoningPart], wire: WireObject) -> None:
         if not parts:
             return
-        if not self._own:
+        if not self._keep_reasoning:
             self._translation.drop("messages[].content[thinking]")
             return
         text = "".join(part.text for part in parts)
@@ -246,6 +254,8 @@ class MessageEncoder:
             if part.filename is not None:
                 file["filename"] = part.filename
             return {"type": "file", "file": file}
+        if part.url is not None and self._document_urls:
+            return {"type": "document_url", "document_url": part.url}
         source = "url" if part.url is not None else "file_id"
         self._translation.refuse(f"messages[].content[document].source.{source}", "documents go as data")
         return None

@@ -17,15 +17,20 @@ def relay_request(request: LLMRequest, model: str) -> bytes:
     `decode_request` sets it.
     """
     assert request.raw is not None
-    body = request.raw.body
-    top = _TOP.decode(body)
-    name = _ENCODER.encode(model)
-    if not request.stream and bytes(top["model"]) == name:
-        return body
-    top["model"] = msgspec.Raw(name)
+    came, body = relayed_parameters(request, model)
+    if not request.stream and came["model"] == body["model"]:
+        return request.raw.body
+    return _ENCODER.encode(body)
+
+
+def relayed_parameters(request: LLMRequest, model: str) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw]]:
+    """The parameters as they came, and as they are relayed."""
+    assert request.raw is not None
+    came = _TOP.decode(request.raw.body)
+    body = {**came, "model": msgspec.Raw(_ENCODER.encode(model))}
     if request.stream:
-        top["stream_options"] = with_usage(top.get("stream_options"))
-    return _ENCODER.encode(top)
+        body["stream_options"] = with_usage(came.get("stream_options"))
+    return came, body
 
 
 def with_usage(options: msgspec.Raw | None) -> msgspec.Raw:

@@ -17,6 +17,7 @@ API's client, `extra` is refused and `hints` are dropped. Does no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -49,8 +50,32 @@ WireObject = dict[str, Any]
 
 def encode_request(request: LLMRequest, model: str, translation: Translation) -> EncodedRequest:
     """The body for `model`. Raises `UnsupportedParameterError` through `translation`."""
-    own = request.metadata.api in ("", API)
-    body: WireObject = {"model": model, "messages": MessageEncoder(translation, own=own).encode(request.messages)}
+    own = is_own(request)
+    body = encode_body(request, model, translation, MessageEncoder(translation, own=own))
+    return EncodedRequest(body=_ENCODER.encode(body), dropped=list(translation.dropped))
+
+
+def is_own(request: LLMRequest) -> bool:
+    """Whether the request came through this API, or was made by hand."""
+    return request.metadata.api in ("", API)
+
+
+def encode_body(
+    request: LLMRequest,
+    model: str,
+    translation: Translation,
+    messages: MessageEncoder,
+    *,
+    beyond: Collection[str] = (),
+    spell_reasoning: Callable[[Reasoning, Translation], WireObject] | None = None,
+) -> WireObject:
+    """The same, before it is JSON.
+
+    `beyond`: the parameters outside of OpenAI's API that the target takes. `spell_reasoning`: how the target is asked
+    to think, for a client of another API; default: as OpenAI is.
+    """
+    own = is_own(request)
+    body: WireObject = {"model": model, "messages": messages.encode(request.messages)}
     if request.max_tokens is not None:
         body["max_completion_tokens"] = request.max_tokens
     for name in _SAME:
@@ -60,12 +85,13 @@ def encode_request(request: LLMRequest, model: str, translation: Translation) ->
     if request.stop:
         body["stop"] = request.stop
     if request.top_k is not None:
-        if own:
+        if own or "top_k" in beyond:
             body["top_k"] = request.top_k
         else:
             translation.refuse("top_k")
     if request.reasoning is not None:
-        _add_reasoning(request.reasoning, body, translation, own=own)
+        spell = _spell_own_reasoning if own else spell_reasoning or spell_foreign_reasoning
+        body |= spell(request.reasoning, translation)
     _add_tools(request, body, translation, own=own)
     if request.response_format is not None:
         body["response_format"] = _response_format(request.response_format)
@@ -75,7 +101,7 @@ def encode_request(request: LLMRequest, model: str, translation: Translation) ->
     if request.stream:
         body["stream"] = True
         body["stream_options"] = with_usage(request.hints.get("stream_options") if own else None)
-    return EncodedRequest(body=_ENCODER.encode(body), dropped=list(translation.dropped))
+    return body
 
 
 def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:
@@ -89,24 +115,36 @@ def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation
     refuse_unknown(request, translation)
 
 
-def _add_reasoning(reasoning: Reasoning, body: WireObject, translation: Translation, *, own: bool) -> None:
+def _spell_own_reasoning(reasoning: Reasoning, _: Translation) -> WireObject:
+    """As a client of this API said it; `reasoning` is OpenRouter's spelling."""
     only_effort = reasoning.budget_tokens is None and reasoning.display is None
-    if own and not (only_effort and (reasoning.enabled is None or reasoning.effort == "none")):
-        options: WireObject = {
-            "effort": reasoning.effort,
-            "max_tokens": reasoning.budget_tokens,
-            "enabled": reasoning.enabled,
-            "exclude": True if reasoning.display == "omitted" else None,
-        }
-        body["reasoning"] = {name: value for name, value in options.items() if value is not None}
-    elif reasoning.effort is not None:
-        body["reasoning_effort"] = reasoning.effort
-    elif reasoning.enabled is False:
+    if only_effort and (reasoning.enabled is None or reasoning.effort == "none"):
+        return {} if reasoning.effort is None else {"reasoning_effort": reasoning.effort}
+    return {"reasoning": openrouter_reasoning(reasoning)}
+
+
+def openrouter_reasoning(reasoning: Reasoning) -> WireObject:
+    """OpenRouter's `reasoning` (https://openrouter.ai/docs/use-cases/reasoning-tokens)."""
+    options: WireObject = {
+        "effort": reasoning.effort,
+        "max_tokens": reasoning.budget_tokens,
+        "enabled": reasoning.enabled,
+        "exclude": True if reasoning.display == "omitted" else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def spell_foreign_reasoning(reasoning: Reasoning, translation: Translation) -> WireObject:
+    """What another API's client wants, as OpenAI takes it."""
+    if reasoning.display is not None:
+        translation.drop("thinking.display")
+    if reasoning.effort is not None:
+        return {"reasoning_effort": reasoning.effort}
+    if reasoning.enabled is False:
         translation.drop("thinking")
     elif reasoning.budget_tokens is not None:
-        body["reasoning_effort"] = effort_of_budget(reasoning.budget_tokens)
-    if not own and reasoning.display is not None:
-        translation.drop("thinking.display")
+        return {"reasoning_effort": effort_of_budget(reasoning.budget_tokens)}
+    return {}
 
 
 def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:

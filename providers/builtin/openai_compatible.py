@@ -1,0 +1,152 @@
+"""Any service that speaks OpenAI Chat Completions, and the vendors of `providers.presets`: the same class, with a row.
+
+A row's class is made when its type is first asked for: `type: groq` is `openai-compatible` with Groq's base URL, key
+variable and dialect. The configuration may change each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from providers.extension import Config, Schema, extension
+from providers.http import WireProvider, http_schema
+from providers.model import LLMRequest
+from providers.presets import PRESETS, Preset
+from providers.wire.base import EncodedRequest, Translation
+from providers.wire.openai_chat import WIRE
+from providers.wire.openai_chat.dialect import Dialect
+from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
+
+VERSION = "1.0.0"
+
+_NAMES: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "uniqueItems": True}
+_SWITCH: Schema = {"type": "boolean"}
+
+QUIRKS: Schema = {
+    "maxTokens": {
+        "enum": ["max_completion_tokens", "max_tokens"],
+        "description": "What the service calls the limit of an answer.",
+    },
+    "developerRole": {"enum": ["developer", "system"], "description": "The role for messages of developers."},
+    "messageNames": {**_SWITCH, "description": "Whether a message may have a name."},
+    "documentUrls": {**_SWITCH, "description": "Whether a document may be given by its URL (document_url)."},
+    "streamOptions": {**_SWITCH, "description": "Whether stream_options is taken."},
+    "renames": {
+        "type": "object",
+        "additionalProperties": {"type": "string", "minLength": 1},
+        "description": "Parameters that have another name here, by OpenAI's name.",
+    },
+    "accepts": {**_NAMES, "description": "Every parameter that is taken, where all others are answered with an error."},
+    "refuses": {**_NAMES, "description": "Parameters answered with an error: refused before they are sent."},
+    "drops": {**_NAMES, "description": "The same, harmless: left out and named in x-triway-dropped."},
+    "ignores": {**_NAMES, "description": "Parameters without effect: refused to clients of other APIs."},
+    "beyond": {**_NAMES, "description": "Parameters taken although OpenAI does not: top_k."},
+    "toolChoices": {
+        "type": "array",
+        "items": {"enum": ["auto", "none", "required", "tool"]},
+        "description": "What tool_choice may be, for clients of other APIs.",
+    },
+    "responseFormats": {
+        "type": "array",
+        "items": {"enum": ["text", "json_object", "json_schema"]},
+        "description": "What response_format may be, for clients of other APIs.",
+    },
+    "reasoningAsked": {
+        "enum": ["reasoning_effort", "reasoning", "thinking", "enable_thinking"],
+        "description": "How a client of another API asks for reasoning here.",
+    },
+    "reasoningReturned": {
+        "enum": ["reasoning_content", "reasoning", "reasoning_details", "thinking", None],
+        "description": "Where the reasoning of earlier turns goes; null: nowhere.",
+    },
+}
+"""The fields of `Dialect`, as the configuration's `quirks` may set them."""
+
+
+def compatible_schema(preset: Preset | None = None, *, required: tuple[str, ...] = ()) -> Schema:
+    """The configuration of the compatible provider, with the defaults of a row."""
+    shared: dict[str, Schema] = {}
+    needed = list(required)
+    if preset is not None:
+        if preset.base_url is not None:
+            shared["baseUrl"] = {"default": preset.base_url}
+        else:
+            shared["baseUrl"] = {"description": f"Where the account's API is: {preset.base_url_form}"}
+            needed.append("baseUrl")
+        if preset.key_variable is not None:
+            shared["apiKey"] = {"environment": preset.key_variable}
+        if preset.key_required:
+            needed.append("apiKey")
+    return http_schema(
+        required=tuple(needed),
+        **shared,
+        quirks={
+            "type": "object",
+            "additionalProperties": False,
+            "properties": QUIRKS,
+            "description": "How the service's requests differ from OpenAI's, over what is known of it.",
+        },
+        dropUnsupported={
+            "type": "boolean",
+            "default": False,
+            "description": "Leave out parameters that the service cannot honour, instead of a 400.",
+        },
+    )
+
+
+@extension(
+    name="openai-compatible",
+    version=VERSION,
+    description="Any service that speaks OpenAI Chat Completions",
+    configuration_schema=compatible_schema(required=("baseUrl",)),
+)
+class CompatibleProvider(WireProvider):
+    wire = WIRE
+    path = "/chat/completions"
+    preset: ClassVar[Preset | None] = None
+    dialect: Dialect = Dialect()
+
+    async def configure(self, config: Config) -> None:
+        quirks = config.get("quirks")
+        if quirks:
+            known: dict[str, Any] = msgspec.to_builtins(type(self).dialect)
+            self.dialect = msgspec.convert({**known, **quirks}, Dialect)
+        await super().configure(config)
+
+    def translation(self, request: LLMRequest) -> Translation:
+        translation = super().translation(request)
+        translation.target = self.metadata.name  # the vendor is what a client knows
+        return translation
+
+    def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
+        return encode_in_dialect(request, model, self.translation(request), self.dialect)
+
+    def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:
+        return relay_in_dialect(request, model, self.translation(request), self.dialect)
+
+
+def _provider_of(preset: Preset) -> type[CompatibleProvider]:
+    """The compatible provider with a row of the table."""
+    members = {"preset": preset, "dialect": preset.dialect, "__module__": __name__, "__doc__": preset.title}
+    cls: type[CompatibleProvider] = type(preset.name, (CompatibleProvider,), members)
+    declare = extension(
+        name=preset.name,
+        version=VERSION,
+        description=preset.title,
+        preset_of=CompatibleProvider.metadata.name,
+        configuration_schema=compatible_schema(preset),
+    )
+    return declare(cls)
+
+
+_BY_NAME = {preset.name: preset for preset in PRESETS}
+
+
+def __getattr__(name: str) -> type[CompatibleProvider]:
+    """The class of a preset, by its type name; the registry keeps it."""
+    preset = _BY_NAME.get(name)
+    if preset is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _provider_of(preset)

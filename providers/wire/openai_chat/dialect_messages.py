@@ -1,0 +1,83 @@
+"""The messages of a request in a vendor's dialect, in either lane; see `dialect_request`. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from providers.model import Message
+from providers.wire.base import Translation
+from providers.wire.openai_chat.dialect import Dialect
+
+Body = dict[str, Any]
+
+VendorPatch = Callable[[Body, Translation], bool]
+"""Changes one message in place into what the vendor takes; whether it did."""
+
+_MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def plain(value: Any) -> Any:
+    """A body's value as a plain object."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
+def patch_messages(
+    body: Body, messages: list[Message], translation: Translation, dialect: Dialect, patch: VendorPatch | None
+) -> None:
+    """Change `body["messages"]`. `messages` are the same in the model; `patch` is the vendor's own rule, if it has one.
+
+    Messages that the client wrote keep their bytes, but for the fields that the vendor would not take.
+    """
+    wire = body["messages"]
+    relayed = isinstance(wire, msgspec.Raw)
+    if relayed:
+        if patch is None and not _needs_change(messages, dialect):
+            return
+        wire = _MESSAGES.decode(wire)
+    changed = not relayed
+    for message in wire:
+        role = plain(message.get("role"))
+        if role == "developer" and dialect.developer_role == "system":
+            message["role"] = "system"
+            changed = True
+        if not dialect.message_names and role != "function" and plain(message.get("name")) is not None:
+            del message["name"]
+            translation.drop("messages[].name")
+            changed = True
+        if not relayed and role == "assistant":
+            _place_reasoning(message, dialect)
+        if patch is not None and patch(message, translation):
+            changed = True
+    if changed:
+        body["messages"] = wire
+
+
+def _needs_change(messages: list[Message], dialect: Dialect) -> bool:
+    roles = dialect.developer_role == "system"
+    names = not dialect.message_names
+    return any((roles and m.role == "developer") or (names and m.name is not None) for m in messages)
+
+
+def _place_reasoning(message: Body, dialect: Dialect) -> None:
+    """The encoder writes `reasoning_content`, and `reasoning_details` for what is signed."""
+    field = dialect.reasoning_returned
+    if field is None or field == "reasoning_details":
+        return
+    message.pop("reasoning_details", None)
+    text = message.pop("reasoning_content", None)
+    if not text:
+        return
+    if field == "thinking":
+        set_thinking(message, text)
+    else:
+        message[field] = text
+
+
+def set_thinking(message: Body, text: str) -> None:
+    """Put reasoning before a message's content, as a part of it (https://docs.mistral.ai/capabilities/reasoning/)."""
+    content = plain(message.get("content"))
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
+    message["content"] = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}, *parts]
