@@ -18,6 +18,7 @@ from proxy.config.schema import ADAPTER, MODEL, PLUGIN
 from proxy.config.settings import AdapterEntry, ModelEntry, PluginEntry
 from proxy.plugins.base import PHASES, Phase, Plugin
 from proxy.plugins.conditions import CompiledConditions, Conditions
+from proxy.routing.table import ModelTable
 
 
 class Entries:
@@ -96,11 +97,13 @@ class Entries:
 
     # -- plugins ------------------------------------------------------------------------------------------------------
 
-    def plugins(self, merged: Sequence[Merged]) -> tuple[PluginEntry, ...]:
-        made = [self._plugin(entry) for entry in merged if entry.enabled]
+    def plugins(self, merged: Sequence[Merged], models: Sequence[Merged]) -> tuple[PluginEntry, ...]:
+        """The project's plugins. `models` are its model entries: those that plugins name must be there."""
+        table = ModelTable([_Named(entry.value) for entry in models if entry.enabled])
+        made = [self._plugin(entry, table) for entry in merged if entry.enabled]
         return tuple(plugin for plugin in made if plugin is not None)
 
-    def _plugin(self, entry: Merged) -> PluginEntry | None:
+    def _plugin(self, entry: Merged, models: ModelTable[_Named]) -> PluginEntry | None:
         value: Config = self._checker.check(PLUGIN, entry.value, entry.at)
         # The commonest plugin is one of its type, so its name says enough.
         kind: str = value["type"] if "type" in value else value["name"]
@@ -110,8 +113,12 @@ class Entries:
         conditions = self._conditions(value.get("conditions", {}), entry.at.at("conditions"))
         if cls is None or not isinstance(raw, dict):
             return None
-        config = self._extensions.config_of(cls, "plugin", raw, entry.at.at("config"))
-        if config is None or self._checker.problems:
+        at_config = entry.at.at("config")
+        config = self._extensions.config_of(cls, "plugin", raw, at_config)
+        if config is None:
+            return None
+        self._check_models_named(cls, config, models, at_config)
+        if self._checker.problems:
             return None
         return PluginEntry(
             name=value["name"],
@@ -123,6 +130,17 @@ class Entries:
             on_error=value.get("onError"),
             timeouts=_timeouts(value.get("timeout")),
         )
+
+    def _check_models_named(self, cls: type[Plugin], config: Config, models: ModelTable[_Named], at: Where) -> None:
+        try:
+            named = list(cls().models_named(config))
+        except Exception as error:  # noqa: BLE001 - the extension's code may raise anything; it is reported
+            self._checker.tell(at, f"plugin {cls.metadata.name!r} failed in models_named: {type(error).__name__}")
+            return
+        for path, model in named:
+            # The default takes any name, but not one that was meant for another model and is misspelt.
+            if models.named(model) is None and not self._checker.is_unknown(at.at(*path)):
+                self._checker.tell(at.at(*path), f"there is no model {model!r} here")
 
     def _conditions(self, value: Any, at: Where) -> Conditions:
         if not isinstance(value, dict):
@@ -161,6 +179,14 @@ class Entries:
             if config is not None and not self._checker.problems:
                 made.append(AdapterEntry(name=value["name"], enabled=entry.enabled, config=config))
         return tuple(made)
+
+
+class _Named:
+    """A model entry as far as looking it up goes."""
+
+    def __init__(self, value: Config) -> None:
+        self.name = str(value.get("name", ""))
+        self.is_default = value.get("isDefault") is True
 
 
 def _timeouts(value: int | Mapping[str, int] | None) -> dict[Phase, float]:

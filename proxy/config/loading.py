@@ -129,7 +129,7 @@ class _Loading:
         return self._made(name, str(project.get("description", "")), merged)
 
     def _made(self, name: str, description: str, merged: Mapping[str, list[Merged]]) -> ProjectConfig:
-        plugins = self._entries.plugins(merged["plugins"])
+        plugins = self._entries.plugins(merged["plugins"], merged["models"])
         return ProjectConfig(
             name=name,
             description=description,

@@ -10,7 +10,9 @@ from proxy.plugins.base import PHASES, OnError, Phase, Plugin
 from proxy.plugins.context import HTTPRequest, PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
-BUILTIN_PLUGINS: dict[str, str] = {}
+BUILTIN_PLUGINS: dict[str, str] = {
+    "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
+}
 """Type name to `module:class`."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal, get_args
 
-from providers.extension import Extension
+from providers.extension import Config, Extension, KeyPath
 from proxy.plugins.context import PluginContext
 from proxy.plugins.result import PluginResult
 
@@ -33,6 +34,11 @@ class Plugin(Extension):
     """What `onError` is where the entry does not say. Plugins that guard (auth, hiding) say `closed`."""
     sees_credentials: ClassVar[bool] = False
     """Whether `context.credentials` is filled in for this plugin. Nobody but authentication needs it."""
+
+    def models_named(self, config: Config) -> Iterable[tuple[KeyPath, str]]:
+        """The models that a configuration names, each with its place in it. Asked at load, after `validate_config`: a
+        name that the project has no model for is an error of the file."""
+        return ()
 
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         """The request was understood; no model was chosen yet. Lower priorities run first."""

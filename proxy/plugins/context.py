@@ -14,6 +14,7 @@ import msgspec
 from providers.errors import GatewayError
 from providers.model import LLMRequest, LLMResponse
 from proxy.apis.base import ModelCard
+from proxy.routing.health import ModelHealth
 from proxy.routing.plan import RoutePlan
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class PluginContext:
         "experiment_id",
         "experiment_variant",
         "final_chunk",
+        "health",
         "http_request",
         "key_id",
         "metadata",
@@ -98,6 +100,7 @@ class PluginContext:
         headers: Mapping[bytes, bytes] | None = None,
         query: str = "",
         client_ip: str | None = None,
+        health: Callable[[str], ModelHealth | None] = lambda model: None,
     ) -> None:
         self.project = project
         """The project's name."""
@@ -115,6 +118,8 @@ class PluginContext:
         """`after_chunk`: this is the last call."""
         self.available_models = available_models
         """The project's models."""
+        self.health = health
+        """How the model of a name has been doing; None: there is no such model."""
         self.target_model: str | None = None
         """The model's name that a plugin chose; once a model is asked, that entry's name."""
         self.target_model_provider: str | None = None

@@ -19,7 +19,6 @@ from typing import Generic, TypeVar
 import trio
 
 from providers.errors import GatewayError, ProviderTimeoutError
-from providers.retry_budget import RetryBudget
 from proxy.routing.health import ModelHealth
 from proxy.routing.plan import RoutePlan
 
@@ -60,7 +59,6 @@ async def execute(
     ask: Callable[[R, Claim], Awaitable[T]],
     *,
     understand: Callable[[Exception], GatewayError],
-    budget: RetryBudget | None = None,
     watcher: Watcher[R] | None = None,
 ) -> T:
     """Ask `routes` (the plan's candidates, at least one) in order, and return what the winner's `ask` returns.
@@ -69,7 +67,9 @@ async def execute(
     try raises before it has won. When all have failed, the last one's error is raised; a winner's exceptions come
     through as they are. Cancelled, everything it started is gone when it returns.
     """
-    run = _Run(plan, routes, ask, understand, budget, watcher or Watcher())
+    run = _Run(plan, routes, ask, understand, watcher or Watcher())
+    if plan.budget is not None:
+        plan.budget.deposit()
     if len(routes) == 1 and plan.deadline is None:
         return await run.one_after_the_other()
     with trio.CancelScope() as scope:
@@ -91,14 +91,13 @@ class _Run(Generic[R, T]):
         routes: Sequence[R],
         ask: Callable[[R, Claim], Awaitable[T]],
         understand: Callable[[Exception], GatewayError],
-        budget: RetryBudget | None,
         watcher: Watcher[R],
     ) -> None:
         self.plan = plan
         self.ask = ask
         self.understand = understand
         self.watcher = watcher
-        self.budget = budget
+        self.budget = plan.budget
         self.left = list(reversed(routes))
         self.scope: trio.CancelScope | None = None
         self.winner: R | None = None

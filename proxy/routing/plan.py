@@ -1,4 +1,4 @@
-"""`RoutePlan`: the models that may answer a request, as data. Imports only the errors.
+"""`RoutePlan`: the models that may answer a request, as data. Imports the errors and the retry budget.
 
 A plugin makes one in `before_model` (`ContextUpdate.routes`); without it, the model that the client named is the only
 candidate. Whoever executes a plan goes through it only as long as the client has not been sent a byte.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
+from providers.retry_budget import RetryBudget
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Errors after which the next candidate is tried. None: those that another model may not have."""
     deadline: float | None = None
     """How long all tries together may take before the answer begins. None: the request's own deadline only."""
+    budget: RetryBudget | None = None
+    """Who pays for every request beyond the first: fallbacks, hedges, and what providers try again. None: free."""
 
     def goes_on_after(self, error: GatewayError) -> bool:
         """Whether the next candidate may be tried after `error`. Never after one that the request itself caused."""

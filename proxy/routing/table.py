@@ -47,6 +47,11 @@ class ModelTable(Generic[Entry]):
         Exact names win over patterns, patterns with more literal characters over those with fewer, the file's order
         decides between equals, and the default takes what is left. None: there is no such model.
         """
+        found = self.named(name)
+        return found if found is not None or self.default is None else (self.default, None)
+
+    def named(self, name: str) -> tuple[Entry, str | None] | None:
+        """The same without the default: an entry of that name, or a pattern that it matches."""
         entry = self._exact.get(name)
         if entry is not None:
             return entry, None
@@ -56,7 +61,7 @@ class ModelTable(Generic[Entry]):
             # The star stands for one character at least, so prefix and suffix cannot overlap either.
             if size > len(prefix) + len(suffix) and name.startswith(prefix) and name.endswith(suffix):
                 return pattern.entry, name[len(prefix) : size - len(suffix)]
-        return None if self.default is None else (self.default, None)
+        return None
 
 
 def _pattern(entry: Entry) -> _Pattern[Entry]:

@@ -73,7 +73,7 @@ class Models:
             raise
         return route.model
 
-    async def run(self, *, budget: RetryBudget | None = None, **plan: Any) -> str:
+    async def run(self, **plan: Any) -> str:
         candidates = tuple(Candidate(route.model) for route in self.routes)
         try:
             return await execute(
@@ -81,7 +81,6 @@ class Models:
                 self.routes,
                 self.ask,
                 understand=lambda error: GatewayError("internal", kind=ErrorKind.SERVER, status=500),
-                budget=budget,
                 watcher=self.told,
             )
         finally:
