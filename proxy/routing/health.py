@@ -1,6 +1,6 @@
 """`ModelHealth`: how a model has been doing, from the real outcomes of its requests. Imports only the errors.
 
-What is kept is O(1) for each model, and fed by whoever asks it (`executor`). Nothing is decided here but what a breaker
+What is kept is O(1) for each model, and fed by whoever asks it (`race`). Nothing is decided here but what a breaker
 needs: after some failures in a row it is *open* (the model is left alone) until its cooldown is over; then one request
 at a time is let through as a probe, and the first good answer closes it again. Times are seconds on trio's clock.
 """

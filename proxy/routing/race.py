@@ -53,7 +53,7 @@ class Watcher(Generic[R]):
         """A try was cancelled because another one won."""
 
 
-async def execute(
+async def race(
     plan: RoutePlan,
     routes: Sequence[R],
     ask: Callable[[R, Claim], Awaitable[T]],

@@ -13,8 +13,8 @@ from trio.testing import MockClock
 from providers import BadResponseError, ErrorKind, GatewayError, ProviderConnectionError, ProviderError, RequestError
 from providers.retry_budget import RetryBudget
 from proxy.routing import Candidate, RoutePlan
-from proxy.routing.executor import Claim, Route, Watcher, execute
 from proxy.routing.health import BreakerPolicy, ModelHealth
+from proxy.routing.race import Claim, Route, Watcher, race
 
 DOWN = ProviderConnectionError("down")
 BUSY = ProviderError("busy", kind=ErrorKind.OVERLOADED, status=529)
@@ -76,7 +76,7 @@ class Models:
     async def run(self, **plan: Any) -> str:
         candidates = tuple(Candidate(route.model) for route in self.routes)
         try:
-            return await execute(
+            return await race(
                 RoutePlan(candidates=candidates, **plan),
                 self.routes,
                 self.ask,
