@@ -67,7 +67,7 @@ _RELAYED_HEADERS = (
     b"anthropic-ratelimit-",
     b"openai-processing-ms",
 )
-_REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id"})
+_REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 
 T = TypeVar("T")
 

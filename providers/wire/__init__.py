@@ -12,6 +12,7 @@ from providers.wire.base import ProviderWire
 
 WIRE_MODULES = {
     "anthropic-messages": "providers.wire.anthropic_messages",
+    "bedrock-converse": "providers.wire.bedrock_converse",
     "openai-chat": "providers.wire.openai_chat",
 }
 """API name to the module that holds its `WIRE`."""

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from providers.wire.surrogates import mark
+from providers.model import LLMResponse
+from providers.wire.surrogates import SurrogateJoiner, mark
 
 T = TypeVar("T")
 
@@ -44,6 +45,34 @@ def decode_leniently(data: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from error
     return None
+
+
+class LenientReader:
+    """Reads the events of one stream: by the typed decoder where it can, leniently where it must."""
+
+    __slots__ = ("_halves", "_lenient")
+
+    def __init__(self) -> None:
+        self._halves = SurrogateJoiner()
+        self._lenient = False
+        """Whether the event at hand was read leniently, so that it may hold halves of characters."""
+
+    def decode(self, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+        """An event. Raises `ValueError` for what is no JSON object, or one whose shape no leaving out can save."""
+        try:
+            self._lenient = False
+            return decoder.decode(data)
+        except (ValueError, RecursionError):
+            self._lenient = True
+        value = decode_leniently(data, decoder)
+        if value is None:
+            raise ValueError("not of the expected shape")
+        return value
+
+    def join(self, chunk: LLMResponse) -> None:
+        """Put together, in place, the characters whose halves came in the event's chunk and in earlier ones."""
+        if self._lenient or self._halves:
+            self._halves.join(chunk)
 
 
 def _leave_out(value: object, message: str) -> bool:
