@@ -190,12 +190,15 @@ def _find_recordings(config: Config) -> dict[Kind, Recording]:
         named = load_recording(config["file"])
         if named.api != api:
             raise RecordingError(f"file: {config['file']} is a recording of {named.api}, not of {api}")
+        if named.incomplete:
+            raise RecordingError(f"file: {config['file']} is no whole answer: {named.incomplete}")
         found: dict[Kind, Recording] = {named.kind: named}
         twin: Kind = "json" if named.kind == "stream" else "stream"
         path = Path(config["file"]).resolve()
         beside = path.parent.parent / twin / path.name
         if named.kind != "error" and path.parent.name == named.kind and beside.is_file():
-            found[twin] = load_recording(beside)
+            other = load_recording(beside)
+            found |= {} if other.incomplete else {twin: other}
         return found
     name: str = config.get("recording", "text")
     found = {

@@ -1,16 +1,23 @@
 """The format of recorded exchanges (`docs/recordings.md`): the one module that reads and writes it.
 
-Does no network I/O and imports only msgspec. A recording is two files, `NAME.json`, which describes the exchange, and
-`NAME.body`, which holds the response's body as it was on the wire. In a set they lie in folders `API/KIND/`.
+Does no network I/O and imports only msgspec and the names of secrets. A recording is two files, `NAME.json`, which
+describes the exchange, and `NAME.body`, which holds the response's body as it was on the wire. In a set they lie in
+folders `API/KIND/`.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote_plus
 
 import msgspec
+
+from providers.replay.secrets import is_secret_header, is_secret_parameter
 
 Kind = Literal["stream", "json", "error"]
 KINDS: tuple[Kind, ...] = ("stream", "json", "error")
@@ -25,10 +32,6 @@ Timing = list[tuple[float, int]]
 """For each read of the response's body: milliseconds since the request was sent, and how many bytes came."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "set-cookie"}
-)
-_SECRET_QUERY = re.compile(r"(?:^|(?<=&))(?:key|api[-_]key|access_token|token|sig)=[^&]*&?", re.IGNORECASE)
 
 
 class RecordingError(ValueError):
@@ -53,6 +56,16 @@ class RecordedResponse(msgspec.Struct, kw_only=True):
     body: bytes
 
 
+class Scrubbed(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Something secret that was taken out of a recording. Never holds the value."""
+
+    what: str
+    """`authorization header`, `API key` ..."""
+    where: str
+    """`request.headers.authorization`, `response.body.choices[0].message.content` ..."""
+    times: int = 1
+
+
 class Recording(msgspec.Struct, kw_only=True):
     """One exchange with a provider."""
 
@@ -67,6 +80,10 @@ class Recording(msgspec.Struct, kw_only=True):
     timing: Timing | None = None
     source: dict[str, JSON] = {}
     """Where it comes from: repository, path, licence, what was done to the bytes."""
+    scrubbed: list[Scrubbed] = []
+    """What was taken out of it. In bodies, the bytes of a secret were replaced, not removed."""
+    incomplete: str = ""
+    """Why the body is not all that the provider had to say; empty for a whole one."""
 
     @property
     def content_type(self) -> str:
@@ -91,6 +108,8 @@ class _File(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
     response: _ResponseFile
     timing: Timing | None = None
     source: dict[str, JSON] = {}
+    scrubbed: list[Scrubbed] = []
+    incomplete: str = ""
 
 
 _decoder = msgspec.json.Decoder(_File)
@@ -124,6 +143,8 @@ def load_recording(path: str | Path) -> Recording:
         response=RecordedResponse(status=response.status, headers=response.headers, body=body),
         timing=file.timing,
         source=file.source,
+        scrubbed=file.scrubbed,
+        incomplete=file.incomplete,
     )
     _check(recording, path)
     return recording
@@ -131,6 +152,8 @@ def load_recording(path: str | Path) -> Recording:
 
 def load_recordings(folder: str | Path, *, api: str | None = None, kind: Kind | None = None) -> list[Recording]:
     """Read a set (`API/KIND/NAME.json` under `folder`), or the part of it for one API or kind, in order of the paths.
+
+    Incomplete recordings are left out: a cut answer is not what a provider says, so nothing may be measured by it.
 
     Raises `RecordingError`: there is no such folder, a recording is wrong, or one lies in a folder that is not its own.
     """
@@ -143,16 +166,54 @@ def load_recordings(folder: str | Path, *, api: str | None = None, kind: Kind | 
         own = (recording.api, recording.kind)
         if (path.parent.parent.name, path.parent.name) != own:
             raise RecordingError(f"{path}: `$.api` and kind are {'/'.join(own)}, which is not the folder it lies in")
-        recordings.append(recording)
+        if not recording.incomplete:
+            recordings.append(recording)
     return recordings
 
 
 def save_recording(recording: Recording, folder: str | Path) -> Path:
     """Write `recording` into the set under `folder` and return the path of its `NAME.json`.
 
-    Credentials in the request's headers and query are left out. A recording of the same name is replaced. Raises
-    `RecordingError` for a recording that could not be read back, `OSError` when the disk does not take it.
+    Credentials in headers and query are left out. A recording of the same name is replaced. Raises `RecordingError` for
+    a recording that could not be read back, `OSError` when the disk does not take it.
     """
+    path = _path_of(recording, folder)
+    _check(recording, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(recording, path)
+    return path
+
+
+def save_new_recording(recording: Recording, folder: str | Path) -> Path:
+    """Like `save_recording`, but never replaces anything: a name that is taken gets a number (`NAME-2` ...).
+
+    Two processes that save the same name at the same time get different ones.
+    """
+    _check(recording, _path_of(recording, folder))
+    for number in itertools.count(1):
+        name = recording.name if number == 1 else f"{recording.name}-{number}"
+        path = _path_of(msgspec.structs.replace(recording, name=name), folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            continue
+        try:
+            # The body's file is the claim to the name.
+            path.with_suffix(".body").open("xb").close()
+        except FileExistsError:
+            continue
+        written = False
+        try:
+            _write(msgspec.structs.replace(recording, name=name), path)
+            written = True
+        finally:
+            if not written:
+                with suppress(OSError):
+                    path.with_suffix(".body").unlink()
+        return path
+    raise AssertionError("there is always another number")
+
+
+def _path_of(recording: Recording, folder: str | Path) -> Path:
     if not _NAME.fullmatch(recording.name):
         raise RecordingError(f"name {recording.name!r}: expected letters, digits, '.', '_' and '-'")
     path = Path(folder) / recording.api / recording.kind / f"{recording.name}.json"
@@ -160,23 +221,30 @@ def save_recording(recording: Recording, folder: str | Path) -> Path:
         raise RecordingError(f"{path}: `$.api` {recording.api!r}: expected letters, digits, '.', '_' and '-'")
     if (recording.kind == "error") != (recording.response.status >= 400):
         raise RecordingError(f"{path}: kind {recording.kind!r} does not go with status {recording.response.status}")
-    _check(recording, path)
+    return path
+
+
+def _write(recording: Recording, path: Path) -> None:
     file = _File(
         api=recording.api,
         vendor=recording.vendor,
         stream=recording.kind == "stream",
         request=_without_secrets(recording.request),
         response=_ResponseFile(
-            status=recording.response.status, headers=recording.response.headers, body=f"{recording.name}.body"
+            status=recording.response.status,
+            headers=_without_secret_headers(recording.response.headers),
+            body=f"{recording.name}.body",
         ),
         timing=recording.timing,
         source=recording.source,
+        scrubbed=recording.scrubbed,
+        incomplete=recording.incomplete,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The body first: whoever finds the description finds its bytes too.
+    # The body first, and the description whole or not at all: whoever finds it finds the bytes too.
     path.with_name(file.response.body).write_bytes(recording.response.body)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
-    return path
+    half = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    half.write_bytes(msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n")
+    half.replace(path)
 
 
 def _check(recording: Recording, path: Path) -> None:
@@ -197,6 +265,15 @@ def _check(recording: Recording, path: Path) -> None:
 def _without_secrets(request: RecordedRequest | None) -> RecordedRequest | None:
     if request is None:
         return None
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in _SECRET_HEADERS}
-    query = _SECRET_QUERY.sub("", request.query).rstrip("&")
-    return msgspec.structs.replace(request, headers=headers, query=query)
+    parameters = [part for part in request.query.split("&") if not is_secret_parameter(_name_of(part))]
+    return msgspec.structs.replace(
+        request, headers=_without_secret_headers(request.headers), query="&".join(parameters)
+    )
+
+
+def _without_secret_headers(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not is_secret_header(name)}
+
+
+def _name_of(parameter: str) -> str:
+    return unquote_plus(parameter.partition("=")[0])

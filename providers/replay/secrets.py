@@ -1,0 +1,35 @@
+"""Which headers and query parameters carry credentials, by their names alone. Imports nothing of ours.
+
+The one table for what may never be in a recording: the format's own writer and the recorder's scrubbing share it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_HEADER = re.compile(
+    r"(?:.*[-_])?(?:authorization|auth|cookie2?|password|passwd|credentials?|secret|signature|token|api-?key|access-key"
+    r"|subscription-key|secret-key|functions-key)"
+)
+"""Plural `tokens` is left alone: those headers count tokens."""
+_NO_SECRET = re.compile(r".*(?:rate-?limit|-count).*")
+_ACCOUNT = frozenset({"openai-organization", "openai-project", "anthropic-organization-id", "x-goog-user-project"})
+"""No credentials, but they tell whose account it was."""
+
+_PARAMETER = re.compile(
+    r"(?:.*[-_])?(?:key|api[-_]?key|apikey|access[-_]?token|auth|authorization|token|secret|password|passwd|sig|signature"
+    r"|credential|key[-_]pair[-_]id)|awsaccesskeyid|googleaccessid|policy"
+)
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether the header carries a credential or a cookie, or names the account. `name` in any case."""
+    name = name.lower()
+    if name in _ACCOUNT:
+        return True
+    return _HEADER.fullmatch(name) is not None and _NO_SECRET.fullmatch(name) is None
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether the query parameter carries a credential, or the signature of a signed URL. `name` decoded."""
+    return _PARAMETER.fullmatch(name.lower()) is not None
