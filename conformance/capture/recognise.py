@@ -115,7 +115,9 @@ def recognise_vendor(host: str, api: str) -> str:
     if not host:
         return _VENDOR_OF_API.get(api, "unknown")
     for suffix, vendor in _HOSTS:
-        if (host == suffix or host.endswith(f".{suffix}")) and (vendor != "bedrock" or "bedrock" in host):
+        if (host == suffix or host.endswith((f".{suffix}", f"-{suffix}"))) and (
+            vendor != "bedrock" or "bedrock" in host
+        ):
             return vendor
     if api == "ollama-chat":
         return "ollama"

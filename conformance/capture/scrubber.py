@@ -150,6 +150,8 @@ class _Scrubbing:
             for body in bodies:
                 body.search(self._literals)
         clean = None
+        for _ in request.secrets if request is not None else ():
+            self._note("password in the URL", "request.url")
         if request is not None and request_body is not None:
             is_form = request_body.media_type == _FORM
             clean = msgspec.structs.replace(
