@@ -10,7 +10,7 @@ import msgspec
 
 from providers.errors import GatewayError, RequestError
 from providers.extension import Config, Extension
-from providers.model import Accumulator, LLMRequest, LLMResponse
+from providers.model import Accumulator, EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
 from providers.transport.base import UpstreamResponse
 
 
@@ -95,6 +95,10 @@ class Provider(Extension, ABC):
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         """Count the request's input tokens, into `usage.prompt_tokens`. Raises `RequestError` (404) where it cannot."""
         raise RequestError(f"the provider of model '{request.model}' cannot count tokens", status=404)
+
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+        """The vectors of the request's inputs, one each. Raises `RequestError` (404) where it cannot."""
+        raise RequestError(f"the provider of model '{request.model}' has no embeddings", status=404)
 
     relays_whole_bodies: ClassVar[bool] = False
     """`relay` needs the request's body in one piece (to sign it, say)."""

@@ -8,7 +8,8 @@ from providers.http import http_schema
 from providers.model import LLMRequest
 from providers.wire.base import EncodedRequest
 from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
-from providers.wire.openai_chat.mistral import DIALECT, patch_message
+from providers.wire.openai_chat.embeddings import embedding_wire
+from providers.wire.openai_chat.mistral import DIALECT, EMBEDDING_DIALECT, patch_message
 
 
 @extension(
@@ -28,6 +29,7 @@ from providers.wire.openai_chat.mistral import DIALECT, patch_message
 )
 class MistralProvider(CompatibleProvider):
     dialect = DIALECT
+    embeddings = embedding_wire(EMBEDDING_DIALECT)
 
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
         return encode_in_dialect(request, model, self.translation(request), self.dialect, patch_message)

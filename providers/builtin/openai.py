@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.extension import extension
 from providers.http import HTTPSettings, WireProvider, http_schema
 from providers.wire.openai_chat import WIRE
+from providers.wire.openai_chat.embeddings import EMBEDDINGS
 
 
 @extension(
@@ -26,6 +27,7 @@ from providers.wire.openai_chat import WIRE
 class OpenAIProvider(WireProvider):
     wire = WIRE
     path = "/chat/completions"
+    embeddings = EMBEDDINGS
 
     async def configure(self, config: dict[str, object]) -> None:
         self._billing = {

@@ -18,6 +18,7 @@ from providers.wire.base import EncodedRequest, Translation
 from providers.wire.openai_chat import WIRE
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
+from providers.wire.openai_chat.embeddings import EMBEDDINGS
 
 VERSION = "1.0.0"
 
@@ -107,6 +108,7 @@ class CompatibleProvider(WireProvider):
     path = "/chat/completions"
     preset: ClassVar[Preset | None] = None
     dialect: Dialect = Dialect()
+    embeddings = EMBEDDINGS
 
     async def configure(self, config: Config) -> None:
         quirks = config.get("quirks")
@@ -129,7 +131,14 @@ class CompatibleProvider(WireProvider):
 
 def _provider_of(preset: Preset) -> type[CompatibleProvider]:
     """The compatible provider with a row of the table."""
-    members = {"preset": preset, "dialect": preset.dialect, "__module__": __name__, "__doc__": preset.title}
+    embeddings = EMBEDDINGS if "embeddings" in preset.endpoints else None
+    members = {
+        "preset": preset,
+        "dialect": preset.dialect,
+        "embeddings": embeddings,
+        "__module__": __name__,
+        "__doc__": preset.title,
+    }
     cls: type[CompatibleProvider] = type(preset.name, (CompatibleProvider,), members)
     declare = extension(
         name=preset.name,

@@ -42,7 +42,7 @@ from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADAB
 from providers.http.relaying import relay
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
-from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, RawBody, chunk_of_whole
+from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, RawBody, ServiceRequest, chunk_of_whole
 from providers.provider import ChunkEmitter, PhaseExecution, Provider, RelayRequest
 from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
@@ -146,7 +146,7 @@ class HTTPProvider(Provider):
         """The decoder of one streamed body. Default: server-sent events, each through `chunk_in`."""
         return EventStreamDecoder(lambda event: self.chunk_in(event, request))
 
-    def model_for(self, request: LLMRequest) -> str:
+    def model_for(self, request: ServiceRequest) -> str:
         """The model's name to send upstream."""
         if self.settings.bypass_model or self.settings.model is None:
             return request.metadata.matched or request.model
@@ -201,7 +201,7 @@ class HTTPProvider(Provider):
         outgoing = self.request_out(request)
         return await self.call(outgoing, request, lambda body: self.response_in(body, request))
 
-    async def call(self, outgoing: OutgoingRequest, request: LLMRequest, read: Callable[[bytes], T]) -> T:
+    async def call(self, outgoing: OutgoingRequest, request: ServiceRequest, read: Callable[[bytes], T]) -> T:
         """Send a request that is answered whole, with retries, and return `read(body)`."""
         request.notes.dropped += outgoing.dropped
         deadline = trio.current_time() + self.settings.timeout / 1000
@@ -244,7 +244,7 @@ class HTTPProvider(Provider):
 
     # -- one try ------------------------------------------------------------------------------------------------------
 
-    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], request: LLMRequest, deadline: float) -> T:
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], request: ServiceRequest, deadline: float) -> T:
         retries = 0
         while True:
             try:
@@ -263,7 +263,7 @@ class HTTPProvider(Provider):
             request.notes.retries += 1
             await trio.sleep(delay)
 
-    async def _send(self, outgoing: OutgoingRequest, request: LLMRequest) -> UpstreamResponse:
+    async def _send(self, outgoing: OutgoingRequest, request: ServiceRequest) -> UpstreamResponse:
         """Send the request; return the response if its status is good, else raise what it says."""
         if self._authorizes:
             outgoing = await self.authorize(outgoing)

@@ -11,16 +11,21 @@ from typing import ClassVar
 
 from providers.errors import ProviderError
 from providers.extension import Config
+from providers.http.embedding import embed_in_batches
 from providers.http.outgoing import OutgoingRequest
 from providers.http.provider import HTTPProvider
-from providers.model import LLMRequest, LLMResponse
+from providers.model import EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
 from providers.wire.base import EncodedRequest, ProviderWire, StreamDecoder, Translation, Wire
+from providers.wire.embedding import EmbeddingWire
 
 
 class WireProvider(HTTPProvider):
     wire: ClassVar[ProviderWire]
     path: ClassVar[str]
     """The path of a completion, below the base URL."""
+
+    embeddings: EmbeddingWire | None = None
+    """How the service is asked for embeddings; None: it has none."""
 
     drop_unsupported = False
 
@@ -39,7 +44,7 @@ class WireProvider(HTTPProvider):
     def request_out(self, request: LLMRequest) -> OutgoingRequest:
         model = self.model_for(request)
         if isinstance(self.wire, Wire) and self.is_lossless(request):
-            target = f"{self.path}?{request.metadata.query}" if request.metadata.query else self.path
+            target = _with_query(self.path, request.metadata.query)
             relayed = self.relayed(request, model)
             return OutgoingRequest(
                 target=target, body=relayed.body, headers=request.metadata.headers, dropped=relayed.dropped
@@ -63,6 +68,32 @@ class WireProvider(HTTPProvider):
         assert isinstance(self.wire, Wire)
         return EncodedRequest(body=self.wire.relay_request(request, model))
 
+    async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
+        wire = self.embeddings
+        if wire is None:
+            return await super().embed(request)
+        model = self.model_for(request)
+        target = self.embedding_target(wire, model)
+
+        async def ask(batch: EmbeddingRequest) -> EmbeddingResponse:
+            translation = Translation(self.metadata.name, drop_unsupported=self.drop_unsupported)
+            is_own = wire.relay is not None and batch.raw is not None and batch.raw.api == wire.api
+            encode = wire.relay if is_own and wire.relay is not None else wire.encode
+            encoded = encode(batch, model, translation)
+            outgoing = OutgoingRequest(
+                target=_with_query(target, batch.metadata.query) if is_own else target,
+                body=encoded.body,
+                headers={**(batch.metadata.headers if is_own else {}), **encoded.headers},
+                dropped=[name for name in encoded.dropped if name not in batch.notes.dropped],
+            )
+            return await self.call(outgoing, batch, lambda body: wire.decode(body, batch))
+
+        return await embed_in_batches(request, wire.max_batch, ask)
+
+    def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
+        """Path and query of a call for embeddings, below the base URL."""
+        return wire.target(model)
+
     def response_in(self, body: bytes, request: LLMRequest) -> LLMResponse:
         return self.wire.decode_response(body)
 
@@ -71,3 +102,10 @@ class WireProvider(HTTPProvider):
 
     def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return self.wire.decode_error(status, body)
+
+
+def _with_query(target: str, query: str) -> str:
+    """`target` with the client's query, which belongs to its API as its body does."""
+    if not query:
+        return target
+    return f"{target}{'&' if '?' in target else '?'}{query}"

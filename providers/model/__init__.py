@@ -18,6 +18,7 @@ from providers.model.content import (
     signature_block,
     with_signature_blocks,
 )
+from providers.model.embedding import Embedding, EmbeddingRequest, EmbeddingResponse
 from providers.model.request import (
     LLMRequest,
     Message,
@@ -27,6 +28,7 @@ from providers.model.request import (
     RequestNotes,
     ResponseFormat,
     Role,
+    ServiceRequest,
     Tool,
     ToolChoice,
 )
@@ -58,6 +60,9 @@ __all__ = [
     "Choice",
     "Citation",
     "Delta",
+    "Embedding",
+    "EmbeddingRequest",
+    "EmbeddingResponse",
     "ErrorInfo",
     "EventKind",
     "FilePart",
@@ -77,6 +82,7 @@ __all__ = [
     "ResponseFormat",
     "ResponseMetadata",
     "Role",
+    "ServiceRequest",
     "TextPart",
     "TokenDetails",
     "Tool",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -108,6 +108,14 @@ class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     upstream_request_id: str | None = None
     headers: dict[str, str] = {}
     """The provider's response headers that may go on to a client of the same API (names in lower case)."""
+
+
+class ServiceRequest(Protocol):
+    """What any request to a provider has, whatever it asks for."""
+
+    model: str
+    metadata: RequestMetadata
+    notes: RequestNotes
 
 
 class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

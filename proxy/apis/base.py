@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from providers.errors import GatewayError
+from providers.errors import GatewayError, RequestError
 from providers.extension import Extension
-from providers.model import LLMRequest, LLMResponse
+from providers.model import EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
 from providers.wire.base import StreamEncoder
 
 Operation = str
@@ -73,6 +73,14 @@ class ClientAPI(Extension, ABC):
     @abstractmethod
     def transform_token_count(self, response: LLMResponse) -> bytes:
         """The body of the answer to `count_tokens`; the count is in `usage.prompt_tokens`."""
+
+    def transform_embedding_input(self, call: ClientCall) -> EmbeddingRequest:
+        """The request for embeddings. Raises `RequestError` that names the field and what was expected."""
+        raise RequestError("this API has no embeddings", status=404)
+
+    def transform_embeddings(self, response: EmbeddingResponse, request: EmbeddingRequest) -> bytes:
+        """The body of the answer to `embed`."""
+        raise RequestError("this API has no embeddings", status=404)
 
     @abstractmethod
     def stream_encoder(self, request: LLMRequest) -> StreamEncoder:

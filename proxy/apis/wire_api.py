@@ -23,7 +23,11 @@ class WireClientAPI(ClientAPI):
 
     def transform_input(self, call: ClientCall) -> LLMRequest:
         request = self.decode(call)
-        metadata: RequestMetadata = request.metadata
+        self.fill_metadata(request.metadata, call)
+        return request
+
+    def fill_metadata(self, metadata: RequestMetadata, call: ClientCall) -> None:
+        """What the call says beside its body."""
         metadata.api = self.api
         metadata.request_id = call.request_id
         metadata.query = call.query
@@ -31,7 +35,6 @@ class WireClientAPI(ClientAPI):
         for name in self.forwarded_headers:
             if name in headers:
                 metadata.headers[name.decode("latin-1")] = headers[name].decode("latin-1")
-        return request
 
     def transform_output(self, response: LLMResponse, request: LLMRequest) -> bytes:
         return self.wire.encode_response(response, request)

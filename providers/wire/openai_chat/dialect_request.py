@@ -28,8 +28,8 @@ from providers.wire.openai_chat.request_encoder import (
 
 _ENCODER = msgspec.json.Encoder()
 
-_ALWAYS = frozenset({"model", "messages", "stream", "stream_options"})
-"""Not a matter of taking or refusing: every vendor has the first three, the last one has a rule of its own."""
+_ALWAYS = frozenset({"model", "messages", "input", "prompt", "stream", "stream_options"})
+"""Not a matter of taking or refusing: every vendor has them, and `stream_options` has a rule of its own."""
 
 _HARMLESS = HINTS | {"user", "seed"}
 """What may be left out where a vendor takes only what it knows."""
@@ -96,9 +96,14 @@ def _adapt(
         body.pop("stream_options", None)
     if not own:
         _check_choices(body, request, translation, dialect)
+    patch_messages(body, request.messages, translation, dialect, patch)
+    adapt_parameters(body, translation, dialect, own=own)
+
+
+def adapt_parameters(body: Body, translation: Translation, dialect: Dialect, *, own: bool) -> None:
+    """Leave out, refuse and rename what the vendor answers with an error. `own`: the client speaks this API."""
     for name in [name for name in body if name not in _ALWAYS]:
         _check_parameter(name, body, translation, dialect, own=own)
-    patch_messages(body, request.messages, translation, dialect, patch)
     names = dialect.renames
     if dialect.max_tokens == "max_tokens":
         names = {**names, "max_completion_tokens": "max_tokens"}

@@ -60,6 +60,11 @@ DIALECT = Dialect(
     reasoning_returned="thinking",
 )
 
+EMBEDDING_DIALECT = Dialect(
+    renames={"dimensions": "output_dimension"},
+    accepts=frozenset({"dimensions", "output_dimension", "output_dtype", "encoding_format", "metadata"}),
+)
+
 _FIELDS = {
     "system": frozenset({"role", "content"}),
     "user": frozenset({"role", "content"}),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.exchange.operations.complete import complete
 from proxy.exchange.operations.count_tokens import count_tokens
+from proxy.exchange.operations.embed import embed
 
 if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
@@ -17,5 +18,6 @@ if TYPE_CHECKING:
 OPERATIONS: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
     "complete": complete,
     "count_tokens": count_tokens,
+    "embed": embed,
 }
 """The operations that a client API's routes can name."""
