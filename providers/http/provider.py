@@ -310,7 +310,8 @@ class HTTPProvider(Provider):
         except UNREADABLE:
             error = HTTPProvider.error_in(self, status, headers, body)  # a proxy's HTML page, say: the status stands
         error.upstream_status = status
-        error.retry_after = parse_retry_after(headers)
+        if (wait := parse_retry_after(headers)) is not None:
+            error.retry_after = wait  # else the body may have said one
         if headers.get("x-should-retry") == "false":
             error.retryable = False
         if status == 401:

@@ -150,7 +150,8 @@ class ReplayProvider(Provider):
         status, headers = recorded.response.status, recorded.response.headers
         error = self._wire.decode_error(status, recorded.response.body)
         error.upstream_status = status
-        error.retry_after = parse_retry_after(headers)
+        if (wait := parse_retry_after(headers)) is not None:
+            error.retry_after = wait
         error.headers = {name: value for name, value in headers.items() if name != "content-type"}
         raise error
 

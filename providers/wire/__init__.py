@@ -13,6 +13,7 @@ from providers.wire.base import ProviderWire
 WIRE_MODULES = {
     "anthropic-messages": "providers.wire.anthropic_messages",
     "bedrock-converse": "providers.wire.bedrock_converse",
+    "gemini-generate": "providers.wire.gemini_generate",
     "openai-chat": "providers.wire.openai_chat",
 }
 """API name to the module that holds its `WIRE`."""

@@ -106,3 +106,34 @@ def test_another_provider_never_sees_them(api: str) -> None:
     encoded = load_wire(api).encode_request(request, "m", Translation(api))
     assert b"sig-" not in encoded.body
     assert encoded.dropped
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("api", "keep"), [("openai-chat", chat_message), ("anthropic-messages", anthropic_message)], ids=["chat", "claude"]
+)
+def test_google_gets_back_what_it_signed(api: str, keep: Callable[[bool], dict[str, Any]], streamed: bool) -> None:
+    results = {
+        "openai-chat": [{"role": "tool", "tool_call_id": call, "content": "seen"} for call in ("call_1", "call_2")],
+        "anthropic-messages": [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": call, "content": "seen"} for call in ("call_1", "call_2")
+                ],
+            }
+        ],
+    }
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "go"}, keep(streamed)]}
+    body["messages"] += results[api]
+    request = load_wire(api).decode_request(json.dumps(body).encode())
+    encoded = load_wire("gemini-generate").encode_request(request, "gemini-3-pro", Translation("gemini-generate"))
+    answer = json.loads(encoded.body)["contents"][1]["parts"]
+    signed = {part["thoughtSignature"]: part for part in answer if "thoughtSignature" in part}
+    assert sorted(signed) == sorted(SIGNATURES)
+    assert signed["sig-call"]["functionCall"]["args"] == {"at": 1}
+    assert (signed["sig-thought"]["text"], signed["sig-thought"]["thought"]) == ("Hm.", True)
+    assert "functionCall" not in signed["sig-text"]
+    if api == "anthropic-messages":  # OpenAI's wire has no order between a message's fields
+        assert signed["sig-text"]["text"] == "Looking "
+        assert list(signed) == SIGNATURES
