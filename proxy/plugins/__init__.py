@@ -12,6 +12,7 @@ from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
 BUILTIN_PLUGINS: dict[str, str] = {
     "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
+    "regex-hider": "proxy.plugins.builtin.regex_hider.plugin:RegexHider",
 }
 """Type name to `module:class`."""
 

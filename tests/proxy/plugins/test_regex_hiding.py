@@ -1,0 +1,133 @@
+"""Hiding in a text that comes in pieces: any cut gives what the whole gives, and nothing of a match leaves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.plugins.builtin.regex_hider.hiding import Hider, HidingRule, UndecidedError, hide
+from proxy.plugins.builtin.regex_hider.prefixes import NoPrefixesError, prefix_pattern
+
+PATTERNS = [
+    "ab",
+    "ab|abcd|abce",
+    "(?:ab)+c",
+    r"\bab\b",
+    "^a+b$",
+    "(?m)^ab$",
+    "a{2,4}",
+    "a{2,}b",
+    "a.c",
+    "(?s)a.c",
+    "a[^b]c",
+    "a+?b",
+    "(a|b(c|d))e",
+    "[a-c]{3}",
+    r"\d{3}-\d{2}",
+    r"(?i)AB\w?",
+    r"a(?:b(?:c)?)?d",
+    r"[ab]*c",
+    r"(?P<x>a\sb)",
+    "é+c",
+    "[^ ]c d",
+]
+TEXT = st.text(alphabet="abcde1-_ \né", max_size=40)
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    borders = sorted({place % (len(text) + 1) for place in places})
+    return [text[start:end] for start, end in zip([0, *borders], [*borders, len(text)], strict=True)]
+
+
+@given(
+    st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=3),
+    TEXT,
+    st.lists(st.integers(0, 100), max_size=40),
+)
+@example(["ab|abcd|abce"], "abcdabce", list(range(9)))
+@example([r"\bab\b"], "xab ab", list(range(7)))
+def test_any_cut_gives_what_the_whole_gives(patterns: list[str], text: str, places: list[int]) -> None:
+    rules = [HidingRule(pattern, lambda match: "[#]") for pattern in patterns]
+    whole = hide(rules, text)
+    hider = Hider(rules)
+    shown = ""
+    for piece in cut(text, places):
+        shown += hider.feed(piece)
+        assert whole.startswith(shown), "something left that should have been hidden"
+    assert shown + hider.finish() == whole
+
+
+@given(st.sampled_from(PATTERNS), TEXT)
+def test_the_whole_is_what_replacing_gives(pattern: str, text: str) -> None:
+    expected = re2.compile(pattern).sub("[#]", text)
+    assert hide([HidingRule(pattern, lambda match: "[#]")], text) == expected
+
+
+@given(st.sampled_from(PATTERNS), TEXT)
+def test_the_prefix_pattern_matches_every_beginning_of_every_match(pattern: str, text: str) -> None:
+    beginnings = re2.compile(f"\\A(?:{prefix_pattern(pattern)})\\z")
+    for start in range(len(text)):
+        found = re2.compile(pattern).search(text, start)
+        if found is not None:
+            match = found.group()
+            assert all(beginnings.search(match[:end]) for end in range(len(match) + 1))
+
+
+@given(TEXT)
+def test_a_text_waits_no_longer_than_the_longest_match(text: str) -> None:
+    hider = Hider([HidingRule("ab{1,3}c|e[ab]{2}", lambda match: "#")])
+    shown = 0
+    for count, character in enumerate(text, start=1):
+        out = hider.feed(character)
+        shown += len(out) + out.count("#") * 10  # a match is longer than what stands for it
+        assert count - shown <= 5
+
+
+def test_text_that_can_begin_no_match_is_not_held_at_all() -> None:
+    hider = Hider([HidingRule("sk-[a-z0-9]{8,}", lambda match: "#")])
+    assert hider.feed("Hello, world") == "Hello, world"
+    assert hider.feed("! as") == "! a"
+    assert hider.feed("ked") == "sked"
+
+
+def test_what_stays_undecided_for_too_long_is_never_shown() -> None:
+    hider = Hider([HidingRule("<key>[^<]*</key>", lambda match: "#", max_match=50)])
+    shown = hider.feed("see <key>")
+    with pytest.raises(UndecidedError):
+        for _ in range(100):
+            shown += hider.feed("x")
+    assert shown == "see "
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("(", "no regular expression of RE2's"),
+        (r"(a)\1", "no regular expression of RE2's"),
+        ("(?=a)b", "no regular expression of RE2's"),
+        ("a*", "matches the empty text"),
+        (r"\pL+", "cannot be followed through a stream"),
+    ],
+)
+def test_patterns_that_cannot_be_used_are_refused_in_words(pattern: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        HidingRule(pattern, lambda match: "")
+
+
+def test_a_pattern_that_grows_too_large_is_refused() -> None:
+    with pytest.raises(NoPrefixesError, match="too long"):
+        prefix_pattern("abc" * 3000)
+    with pytest.raises(ValueError, match="no regular expression of RE2's"):
+        HidingRule("((a{1,100}){1,100}){1,100}", lambda match: "")
+
+
+def test_a_pattern_that_would_hang_a_backtracking_engine_does_not() -> None:
+    rule = HidingRule("(a+)+b|(a|a)*c", lambda match: "#", max_match=100_000)
+    hider = Hider([rule])
+    for _ in range(100):
+        hider.feed("a" * 100)
+    assert hider.finish() == "a" * 10_000
