@@ -155,6 +155,14 @@ async def test_chunks_without_a_match_pass_as_they_are() -> None:
     assert all(new is old for new, old in zip(out, chunks, strict=True))
 
 
+async def test_a_chunk_s_log_probabilities_would_tell_it_token_by_token() -> None:
+    run = await begun(rules=[KEYS])
+    chunk = text_chunk("sk-")
+    chunk.choices[0].logprobs = {"content": [{"token": "sk-"}]}
+    out = await sent(run, chunk, text_chunk("abc123"), finish_chunk("stop"))
+    assert "sk-" not in repr(out)
+
+
 PIECES = st.lists(
     st.tuples(st.sampled_from(["text", "reasoning", "arguments"]), st.sampled_from([*"sk-abc1 @.com", "sk-", "om"])),
     max_size=40,

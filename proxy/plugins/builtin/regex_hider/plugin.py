@@ -283,9 +283,6 @@ class _Stream:
             leaving.append(msgspec.structs.replace(choice, delta=delta, logprobs=None))
             if kept:
                 staying.append(Choice(index=choice.index, delta=Delta(content=kept)))
-        if last:
-            leaving += self._rest({choice.index for choice in chunk.choices})
-            same = same and len(leaving) == len(chunk.choices)
         if same:
             return None
         leaves = changed(chunk, choices=leaving)
@@ -352,15 +349,6 @@ class _Stream:
                 part = kind(index=index)
                 setattr(part, _TEXTS[kind], text)
                 made.append(part)
-        return made
-
-    def _rest(self, seen: set[int]) -> list[Choice]:
-        """What is left of choices that the last chunk says nothing of."""
-        made: list[Choice] = []
-        for choice in sorted({key[0] for key in self._hiders} - seen):
-            parts = self._finished([key for key in self._hiders if key[0] == choice])
-            if parts:
-                made.append(Choice(index=choice, delta=Delta(content=parts)))
         return made
 
 
