@@ -63,7 +63,7 @@ def make_admin_app(
             )
         return _answer(_api(gateway).transform_model(card))
 
-    for base in sorted({base for api in gateway.apis for base in api.base_paths}):
+    for base in sorted({base for api in gateway.apis if api.lists_models for base in api.base_paths}):
         app.add_url_rule(f"{base}/models", f"models {base}", list_models, methods=["GET"])
         app.add_url_rule(f"{base}/models/<path:model>", f"model {base}", get_model, methods=["GET"])
 

@@ -13,6 +13,7 @@ import trio
 from providers.extension import Extension
 from proxy.admin import make_admin_app
 from proxy.apis import ClientAPI, ModelCard, api_registry, make_apis
+from proxy.apis.allowed_paths import Rule
 from proxy.config import GatewayConfig, ModelEntry, load_config
 from proxy.exchange.model import ServedModel
 from proxy.gateway import Gateway, Limits
@@ -139,6 +140,7 @@ async def _serve(entry: ModelEntry) -> ServedModel:
         metrics=ModelMetrics(entry.name, entry.type),
         on_disconnect=entry.on_disconnect,
         drain_timeout=entry.drain_timeout / 1000,
+        passthrough=tuple(map(Rule.of, entry.passthrough.paths)) if entry.passthrough is not None else (),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -59,6 +59,8 @@ class ClientAPI(Extension, ABC):
     operations: Mapping[str, Operation]
     """Routes below each base path: `[METHOD ]PATH`, POST if no method is given. In a path `{name}` stands for one
     segment, `{name*}` for any number of them; what they stood for is in `ClientCall.params`."""
+    lists_models: ClassVar[bool] = True
+    """Whether the list of models is under its base paths too."""
     forwarded_headers: tuple[bytes, ...] = ()
     """The client's headers that belong to the API and go to a provider of the same API."""
 

@@ -15,7 +15,7 @@ from proxy.config.checker import Checker, Where
 from proxy.config.extensions import Extensions
 from proxy.config.merging import Merged
 from proxy.config.schema import ADAPTER, MODEL, PLUGIN
-from proxy.config.settings import AdapterEntry, ModelEntry, PluginEntry
+from proxy.config.settings import AdapterEntry, ModelEntry, PassthroughConfig, PluginEntry
 from proxy.plugins.base import PHASES, Phase, Plugin
 from proxy.plugins.conditions import CompiledConditions, Conditions
 from proxy.routing.table import ModelTable
@@ -82,6 +82,7 @@ class Entries:
             on_disconnect=model["onDisconnect"],
             drain_timeout=model["drainTimeout"],
             drop_unsupported=model["dropUnsupported"],
+            passthrough=msgspec.convert(model.get("passthrough"), PassthroughConfig | None),
         )
 
     def _check_default(self, merged: Sequence[Merged]) -> None:

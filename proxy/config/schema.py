@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from providers.extension import Schema
+from proxy.apis.allowed_paths import RULE
 from proxy.config.settings import (
     LoggingConfig,
     MetricsConfig,
@@ -160,6 +161,24 @@ MODEL: Schema = _object(
         "drainTimeout": _ms("How long `drain` reads on at most."),
         "dropUnsupported": _flag(
             "Leave out what the provider's API cannot honour, even if the answer's meaning changes, instead of a 400."
+        ),
+        "passthrough": _object(
+            "Lets clients use the provider's own API at `/passthrough/NAME/...`, with this model's credentials.",
+            {
+                "paths": {
+                    "type": "array",
+                    "minItems": 1,
+                    "uniqueItems": True,
+                    "description": "What is let through: `[METHOD ]PATH`, any method if none is given. `*` is one "
+                    "segment of a path, `**` at its end one or more: `GET /files/*`, `/batches/**`.",
+                    "items": {
+                        "type": "string",
+                        "pattern": RULE,
+                        "errorMessage": "'/files/*' or 'GET /files/*', without query and percent signs",
+                    },
+                }
+            },
+            required="paths",
         ),
     },
     defaults=ModelEntry,

@@ -65,6 +65,11 @@ class MetricsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     enabled: bool = True
 
 
+class PassthroughConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    paths: tuple[str, ...]
+    """`[METHOD ]PATH`, as `proxy.apis.allowed_paths` reads them."""
+
+
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `models`, checked. Its `repr` shows no configuration: there are keys in it."""
 
@@ -81,6 +86,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     on_disconnect: OnDisconnect = "cancel"
     drain_timeout: int = 30_000
     drop_unsupported: bool = False
+    passthrough: PassthroughConfig | None = None
 
     def __repr__(self) -> str:
         return f"ModelEntry(name={self.name!r}, type={self.type!r})"

@@ -169,9 +169,13 @@ class Exchange:
         """The next message of the request's body, for an operation that passes it on as it comes."""
         return await self._receive()
 
+    def body_goes_on(self) -> None:
+        """The body will be passed on while it comes: from here on the request's own deadline holds for all of it."""
+        self._work.deadline = self.started_at + self.gateway.request_timeout
+
     def body_is_read(self) -> None:
         """From here on the request's own deadline holds, and the client is watched."""
-        self._work.deadline = self.started_at + self.gateway.request_timeout
+        self.body_goes_on()
         if self._nursery is not None:
             self._nursery.start_soon(self._watch)
 

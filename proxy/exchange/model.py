@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from providers.provider import Provider
+from proxy.apis.allowed_paths import Rule
 from proxy.observe.metrics import ModelMetrics
 
 
@@ -20,3 +21,5 @@ class ServedModel(msgspec.Struct, kw_only=True):
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     drain_timeout: float = 30.0
     """How long a drained stream may go on after its client left, in seconds."""
+    passthrough: tuple[Rule, ...] = ()
+    """What of its provider's own API clients may use; none: nothing."""

@@ -7,9 +7,11 @@ nobody's credentials.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from providers.errors import ErrorKind, ProviderError
+import trio
+
+from providers.errors import ErrorKind, ProviderError, RequestError
 from providers.provider import RelayRequest
 from proxy.exchange.body import ClientGoneError
 from proxy.exchange.model import ServedModel
@@ -63,9 +65,19 @@ def upstream_headers(headers: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 async def body_as_it_comes(exchange: Exchange) -> AsyncIterator[bytes]:
-    """The request's body, counted, piece by piece. Raises `ClientGoneError`."""
+    """The request's body, counted, piece by piece.
+
+    Each piece has the body's time limit, the whole has the request's. Raises `ClientGoneError`, and `RequestError`
+    (408) for a client that falls silent.
+    """
+    exchange.body_goes_on()
+    patience = exchange.gateway.body_timeout
     while True:
-        message = await exchange.receive()
+        message: Mapping[str, Any] | None = None
+        with trio.move_on_after(patience):
+            message = await exchange.receive()
+        if message is None:
+            raise RequestError(f"nothing of the request's body came for {round(patience * 1000)} ms", status=408)
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         piece = message.get("body", b"")

@@ -134,7 +134,7 @@ def check_error_shape(api: str, body: bytes, kind: str) -> str:
 UNKNOWN_PATHS = [
     ("openai-chat", "/", {}),
     ("openai-chat", "/v1/nothing", {}),
-    ("openai-chat", "/openai/v1/embeddings", {}),
+    ("openai-chat", "/openai/v1/audio/speech", {}),
     ("anthropic-messages", "/anthropic/v1/nothing", {}),
     ("anthropic-messages", "/v1/messages/batches", VERSION),
 ]

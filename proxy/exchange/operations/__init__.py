@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.exchange.operations.complete import complete
 from proxy.exchange.operations.count_tokens import count_tokens
 from proxy.exchange.operations.embed import embed
+from proxy.exchange.operations.passthrough import passthrough
 
 if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
@@ -19,5 +20,6 @@ OPERATIONS: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
     "complete": complete,
     "count_tokens": count_tokens,
     "embed": embed,
+    "passthrough": passthrough,
 }
 """The operations that a client API's routes can name."""
