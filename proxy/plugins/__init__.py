@@ -11,6 +11,7 @@ from proxy.plugins.context import HTTPRequest, PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
 BUILTIN_PLUGINS: dict[str, str] = {
+    "basic-apikey-auth": "proxy.plugins.builtin.basic_apikey_auth:BasicAPIKeyAuth",
     "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
     "regex-hider": "proxy.plugins.builtin.regex_hider.plugin:RegexHider",
 }

@@ -1,0 +1,128 @@
+"""`basic-apikey-auth`: whom it lets through, what it says of the others, and what nobody gets to see."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.errors import GatewayError
+from providers.extension import check_config
+from providers.model import LLMRequest
+from proxy.config import ConfigError, load_config
+from proxy.plugins import PluginContext
+from proxy.plugins.builtin.basic_apikey_auth import SCHEMA, BasicAPIKeyAuth
+from proxy.plugins.loaded import LoadedPlugin
+from proxy.plugins.pipeline import Pipeline, PipelineRun
+
+KEYS = [
+    {"id": "team-a", "key": "key-of-team-a"},
+    {
+        "id": "team-b",
+        "sha256": hashlib.sha256(b"key-of-team-b").hexdigest(),
+        "userId": "bob",
+        "models": ["gpt-", "/^o[0-9]$/"],
+        "metadata": {"tier": "gold"},
+    },
+]
+
+
+async def passed(headers: dict[bytes, bytes], query: str = "", model: str = "gpt-4", **config: Any) -> PluginContext:
+    """The context behind the plugin. Raises what it refuses the request with."""
+    filled, problems = check_config(SCHEMA, {"keys": KEYS, **config})
+    assert not problems
+    plugin = BasicAPIKeyAuth()
+    assert plugin.validate_config(filled) is True
+    await plugin.configure(filled)
+    context = PluginContext(request=LLMRequest(model=model), headers=headers, query=query)
+    await PipelineRun(Pipeline([LoadedPlugin("auth", plugin)]), context).before_model()
+    return context
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({b"authorization": b"Bearer key-of-team-a"}, ""),
+        ({b"authorization": b"bearer  key-of-team-a "}, ""),
+        ({b"x-api-key": b"key-of-team-a"}, ""),
+        ({b"api-key": b"key-of-team-a"}, ""),
+        ({b"x-goog-api-key": b"key-of-team-a"}, ""),
+        ({}, "alt=sse&key=key-of-team-a"),
+        ({b"authorization": b"Basic abc", b"x-api-key": b"key-of-team-a"}, ""),
+    ],
+)
+async def test_each_sdk_s_place_for_a_key_is_looked_at(headers: dict[bytes, bytes], query: str) -> None:
+    context = await passed(headers, query)
+    assert context.key_id == "team-a"
+    assert context.user_id is None
+
+
+async def test_a_key_may_be_known_by_its_hash_stand_for_a_user_and_bring_metadata() -> None:
+    context = await passed({b"x-api-key": b"key-of-team-b"})
+    assert (context.key_id, context.user_id, context.metadata) == ("team-b", "bob", {"tier": "gold"})
+    assert (await passed({b"x-api-key": b"key-of-team-b"}, model="o3")).key_id == "team-b"
+
+
+@pytest.mark.parametrize(
+    ("headers", "model", "status", "words"),
+    [
+        ({}, "gpt-4", 401, "no API key"),
+        ({b"authorization": b"Bearer "}, "gpt-4", 401, "no API key"),
+        ({b"authorization": b"Bearer key-of-team-"}, "gpt-4", 401, "not known"),
+        ({b"authorization": b"Bearer key-of-team-aa"}, "gpt-4", 401, "not known"),
+        ({b"x-api-key": hashlib.sha256(b"key-of-team-b").hexdigest().encode()}, "gpt-4", 401, "not known"),
+        ({b"x-api-key": b"\xff\xfe"}, "gpt-4", 401, "not known"),
+        ({b"x-api-key": b"key-of-team-b"}, "claude", 403, "may not use the model 'claude'"),
+    ],
+)
+async def test_everybody_else_is_refused(headers: dict[bytes, bytes], model: str, status: int, words: str) -> None:
+    with pytest.raises(GatewayError, match=words) as caught:
+        await passed(headers, model=model)
+    assert caught.value.status == status
+    assert "key-of-team" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["team-c: key-of-team-c\n", "- {id: team-c, key: key-of-team-c}\n", '[{"id": "team-c", "key": "key-of-team-c"}]'],
+    ids=["mapping", "list", "JSON"],
+)
+async def test_keys_from_a_file_are_let_through_beside_the_others(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_text(text)
+    context = await passed({b"x-api-key": b"key-of-team-c"}, keysFile=str(file))
+    assert context.key_id == "team-c"
+    assert (await passed({b"x-api-key": b"key-of-team-a"}, keysFile=str(file))).key_id == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("config", "file", "words"),
+    [
+        ("{}", "", "without any key nobody gets through"),
+        ("{keys: [{id: a}]}", "", "key 'a': give either 'key' or 'sha256'"),
+        ("{keys: [{id: a, key: canary-1, sha256: '" + "0" * 64 + "'}]}", "", "give either 'key' or 'sha256'"),
+        ("{keys: [{id: a, key: canary-1}, {id: a, key: canary-2}]}", "", "the id 'a' is given twice"),
+        ("{keys: [{id: a, key: canary}]}", "", "config.keys[0].key"),
+        ("{keys: [{id: a, key: canary-1, models: ['/(/']}]}", "", "no regular expression"),
+        ("{keysFile: nowhere.yaml}", "", "keysFile: nowhere.yaml cannot be read: No such file"),
+        ("{keysFile: keys.yaml}", "a: [canary-1", "keysFile: keys.yaml is no YAML, line"),
+        ("{keysFile: keys.yaml}", "- {id: a, kay: canary-1}", "kay"),
+        ("{keysFile: keys.yaml}", "5", "keysFile: keys.yaml: Expected `array`"),
+    ],
+)
+def test_what_is_wrong_is_told_without_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, file: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.yaml").write_text(file)
+    (tmp_path / "gateway.yaml").write_text(
+        "models: [{name: a, type: replay, config: {api: openai-chat}}]\n"
+        f"plugins:\n  - {{name: basic-apikey-auth, config: {config}}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config("gateway.yaml")
+    assert "gateway.yaml:3:" in str(caught.value)
+    assert words in str(caught.value)
+    assert "canary-" not in str(caught.value)
