@@ -195,8 +195,8 @@ class RegexHider(Plugin):
             return stream.take(chunk, last=context.final_chunk)
         except UndecidedError:
             message = (
-                f"the answer holds more than {self._max_match} characters that may have to be hidden; it ends here, "
-                "since it cannot be told whether they must"
+                f"the answer ends here: it cannot be told in time whether something in it must be hidden "
+                f"(more than {self._max_match} characters may have to be)"
             )
             return PluginResult(
                 success=False, error=GatewayError(message, kind=ErrorKind.BAD_RESPONSE, status=502, code="undecided")
@@ -260,13 +260,17 @@ _WITHIN_JSON = re.compile("arguments|input")
 
 
 class _Stream:
-    """One stream's texts. A text is followed through its choice, type and index until another text of its choice
-    begins (a call may go on beside another one), or the choice ends."""
+    """One stream's texts. A text is followed through its choice, type and index until another part of its choice
+    begins (a call may go on beside another one), or the choice ends. No API is known to go on with a text after that;
+    if one does, and the end of what was shown of it was undecided, the stream ends there."""
 
     def __init__(self, plain: Sequence[HidingRule], quoted: Sequence[HidingRule]) -> None:
         self.rules = plain
         self._quoted = quoted
         self._hiders: dict[_Key, Hider] = {}
+        self._seen: set[tuple[int, type[Part], int]] = set()
+        self._cut: set[_Key] = set()
+        """Texts that were shown to their end although it was undecided."""
 
     def take(self, chunk: LLMResponse, *, last: bool) -> PluginResult | None:
         """What leaves and what stays of `chunk`. `last`: nothing follows."""
@@ -299,7 +303,10 @@ class _Stream:
         """The parts that leave, and shells of those of whose text something stays."""
         out: list[Part] = []
         for part in parts:
-            out += self._ended_by(choice, part)
+            key = (choice, type(part), part.index)
+            if key not in self._seen:
+                self._seen.add(key)
+                out += self._ended_in(choice)
             made = self._part(choice, part)
             if made is not None:
                 out.append(made)
@@ -308,12 +315,11 @@ class _Stream:
         waiting = [key for key, hider in self._hiders.items() if key[0] == choice and hider.waits]
         return out, [kind(index=index) for _, kind, index in waiting]
 
-    def _ended_by(self, choice: int, part: Part) -> list[Part]:
-        """What is left of the texts that end where this part begins."""
-        mine = (choice, type(part), part.index)  # the part may have no text that comes in pieces: then nobody's
-        return self._finished(
-            [key for key in self._hiders if key[0] == choice and key != mine and key[1] is not ToolCallPart]
-        )
+    def _ended_in(self, choice: int) -> list[Part]:
+        """What is left of a choice's texts when another part of it begins."""
+        ended = [key for key in self._hiders if key[0] == choice and key[1] is not ToolCallPart]
+        self._cut.update(key for key in ended if self._hiders[key].waits)
+        return self._finished(ended)
 
     def _part(self, choice: int, part: Part) -> Part | None:
         """The part with as much of its text as may leave; None: all of it stays."""
@@ -323,6 +329,8 @@ class _Stream:
         key = (choice, type(part), part.index)
         hider = self._hiders.get(key)
         if hider is None:
+            if key in self._cut:
+                raise UndecidedError
             custom = isinstance(part, ToolCallPart) and part.kind == "custom"
             within_json = _WITHIN_JSON.fullmatch(field) is not None and not custom
             hider = self._hiders[key] = Hider(self._quoted if within_json else self.rules)
