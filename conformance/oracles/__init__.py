@@ -8,6 +8,7 @@ from conformance.oracles.base import MissingSDKError, Oracle, Reading
 ORACLES = {
     "openai-chat": "openai_chat",
     "anthropic-messages": "anthropic_messages",
+    "bedrock-converse": "bedrock_converse",
 }
 """A line for each API: its module here, which is imported when it is first asked. `base` says how to write one."""
 

@@ -12,7 +12,7 @@ from conformance.wires import WireFormat
 from providers.provider import Provider
 from providers.registry import provider_registry
 
-CONFIGS: dict[str, Mapping[str, object]] = {}
+CONFIGS: dict[str, Mapping[str, object]] = {"bedrock": {"region": "us-east-1"}}
 """What a provider type needs beside what its schema tells; see `configs.complete_config`."""
 
 WITHOUT_WIRE = "replay"

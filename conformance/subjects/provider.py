@@ -180,7 +180,8 @@ class CollectingEmitter(ChunkEmitter):
         if chunk.kind is EventKind.KEEP_ALIVE:
             return
         self.decoded.append(_decoded(chunk))
-        if chunk.kind in (EventKind.CHUNK, EventKind.USAGE):
+        # A terminator may carry what a chunk does.
+        if chunk.kind is not EventKind.ERROR:
             self.accumulator.add(chunk)
             if question.on_data is not None:
                 for choice in chunk.choices:

@@ -8,6 +8,7 @@ from conformance.wires.events import Event
 _MODULES = (
     "openai_chat",
     "anthropic_messages",
+    "bedrock_converse",
 )
 """A line for each API; each module here has a `WIRE`."""
 

@@ -62,16 +62,23 @@ def anthropic_client(url: str, **options: Any) -> anthropic.AsyncAnthropic:
     return anthropic.AsyncAnthropic(**{"api_key": "sk-client", "base_url": url, "max_retries": 0, **options})
 
 
+PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
+    "openai-chat": ("openai", {"baseUrl": "{}/v1"}),
+    "anthropic-messages": ("anthropic", {"baseUrl": "{}"}),
+    "bedrock-converse": ("bedrock", {"baseUrl": "{}", "region": "eu-west-3"}),
+}
+"""By API: the provider's type and its configuration; `{}` stands for the upstream's address."""
+
+
 def model(api: str, upstream: str, *, name: str = "m", **more: Any) -> dict[str, Any]:
-    """A model entry whose provider of `api` (`openai-chat`, `anthropic-messages`) is at `upstream`.
+    """A model entry whose provider of `api` (a key of `PROVIDERS`) is at `upstream`.
 
     Further keys go to the entry (`onDisconnect` ...) or, as `config={...}`, to the provider.
     """
-    config = {"apiKey": "sk-upstream", "retryAttempts": 0, **more.pop("config", {})}
-    if api == "openai-chat":
-        config = {"baseUrl": f"{upstream}/v1", **config}
-        return {"name": name, "type": "openai", "config": config, **more}
-    return {"name": name, "type": "anthropic", "config": {"baseUrl": upstream, **config}, **more}
+    kind, own = PROVIDERS[api]
+    placed = {key: value.format(upstream) for key, value in own.items()}
+    config = {"apiKey": "sk-upstream", "retryAttempts": 0, **placed, **more.pop("config", {})}
+    return {"name": name, "type": kind, "config": config, **more}
 
 
 @asynccontextmanager

@@ -29,11 +29,6 @@ _STATUS_BY_TYPE = {
 }
 """By type in lower case: streams write `throttlingException`, answers `ThrottlingException`."""
 
-_KIND_BY_TYPE = {
-    "servicequotaexceededexception": ErrorKind.RATE_LIMIT,
-    "modelnotreadyexception": ErrorKind.OVERLOADED,
-}
-
 _FAILED_DEPENDENCY = 424
 """The model failed, not the request: told as a failure of the provider."""
 
@@ -79,8 +74,6 @@ def with_type(error: ProviderError, type_: str | None) -> ProviderError:
         error.message = "the provider refused the gateway's credentials for this model"
     if key in _CREDENTIAL_TYPES:
         error.kind, error.status, error.retryable = ErrorKind.AUTHENTICATION, 401, False
-    elif (kind := _KIND_BY_TYPE.get(key)) is not None:
-        error.kind = kind
     return error
 
 

@@ -1,11 +1,12 @@
 """Incremental decoder for `application/vnd.amazon.eventstream`. Bytes in, frames out; no I/O.
 
-A frame (https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html, and Smithy's event-stream
-specification) is a prelude of its length, its headers' length and a CRC of both; the headers; the payload; a CRC of
-all. botocore's own parser reads it and checks both CRCs. It is given one frame at a time, cut out here by its length:
-that keeps the frame's bytes, costs linear time, and confines a damaged frame to itself.
+A frame (https://smithy.io/2.0/aws/amazon-eventstream.html) is a prelude of its length, its headers' length and a CRC of
+both; the headers; the payload; a CRC of all. botocore's own parser reads it and checks both CRCs. It is given one frame
+at a time, cut out here by its length: that keeps the frame's bytes and costs linear time.
 
-A frame whose own CRC is wrong is malformed, and the next one can still be found. After a damaged prelude nothing can.
+A frame whose CRC is wrong ends the stream with an error, as in botocore's client: a piece of the answer is lost, so
+what is left is not the answer.
+
 botocore is the extra `bedrock`; it is imported with this module, so import this where a stream is read.
 """
 
@@ -32,13 +33,13 @@ class Frame(msgspec.Struct, gc=False):
     """One message of the stream."""
 
     raw: bytes
-    headers: dict[str, Any] | None
-    """By name, with the colon that the reserved ones begin with. None: the frame is damaged."""
-    payload: bytes = b""
+    headers: dict[str, Any]
+    """By name, with the colon that the reserved ones begin with."""
+    payload: bytes
 
     def text(self, name: str) -> str:
         """A header that is a string; empty if there is none."""
-        value = self.headers.get(name) if self.headers is not None else None
+        value = self.headers.get(name)
         return value if isinstance(value, str) else ""
 
 
@@ -46,7 +47,7 @@ class FrameDecoder:
     """Feed it bytes as they arrive; it returns the frames that are complete.
 
     `feed` raises `OversizedEventError` for a frame larger than `max_frame_bytes` and `BadResponseError` for a damaged
-    prelude: at once if no frame came before it in the same bytes, else at the next call, so that no frame is lost. The
+    one: at once if no frame came before it in the same bytes, else at the next call, so that no frame is lost. The
     decoder is of no use after that.
     """
 
@@ -70,46 +71,49 @@ class FrameDecoder:
         """Take in the next bytes and return the frames that they complete."""
         if self._failure is not None:
             raise self._failure
-        buffer = self._buffer
-        buffer += data
+        self._buffer += data
         frames: list[Frame] = []
+        try:
+            self._cut(frames)
+        except BadResponseError as failure:
+            self._failure = failure
+            if not frames:
+                raise
+        return frames
+
+    def _cut(self, frames: list[Frame]) -> None:
+        buffer = self._buffer
         start = 0
         while len(buffer) - start >= _PRELUDE:
-            if not self._size and (failure := self._begin(bytes(buffer[start : start + _PRELUDE]))) is not None:
-                self._failure = failure
-                if not frames:
-                    raise failure
-                break
+            if not self._size:
+                self._begin(bytes(buffer[start : start + _PRELUDE]))
             if len(buffer) - start < self._size:
                 break
             frames.append(self._parse(bytes(buffer[start : start + self._size])))
             start += self._size
             self._size = 0
         del buffer[:start]
-        return frames
 
-    def _begin(self, prelude: bytes) -> BadResponseError | None:
-        """Begin a frame; returns what is wrong with its prelude."""
+    def _begin(self, prelude: bytes) -> None:
         self._parser = EventStreamBuffer()
         self._parser.add_data(prelude)
         try:
             next(self._parser, None)  # checks the prelude; there is no message in it yet
-        except (InvalidHeadersLength, InvalidPayloadLength):
-            return OversizedEventError(self._max)
-        except _UNREADABLE:
-            return BadResponseError("the provider's stream is damaged: a frame's prelude is wrong")
+        except (InvalidHeadersLength, InvalidPayloadLength) as error:
+            raise OversizedEventError(self._max) from error
+        except _UNREADABLE as error:
+            raise BadResponseError("the provider's stream is damaged: a frame's prelude is wrong") from error
         size, headers = struct.unpack("!II", prelude[:8])
         if size < _SMALLEST + headers:
-            return BadResponseError("the provider's stream is damaged: a frame of impossible size")
+            raise BadResponseError("the provider's stream is damaged: a frame of impossible size")
         if size > self._max:
-            return OversizedEventError(self._max)
+            raise OversizedEventError(self._max)
         self._size = size
-        return None
 
     def _parse(self, raw: bytes) -> Frame:
         self._parser.add_data(raw[_PRELUDE:])
         try:
             message = next(self._parser)
-        except _UNREADABLE:
-            return Frame(raw, None)
+        except _UNREADABLE as error:
+            raise BadResponseError("the provider's stream is damaged: a frame's checksum is wrong") from error
         return Frame(raw, message.headers, message.payload)

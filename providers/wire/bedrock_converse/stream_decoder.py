@@ -8,7 +8,7 @@ One frame is one chunk. What a frame is:
 | event | metadata, the last one: usage, traces | DONE |
 | event | any other | CHUNK that says nothing |
 | exception, error | | ERROR |
-| damaged, or a payload that is not the JSON it should be | | left out, counted in `skipped` |
+| any, with a payload that is not the JSON it should be | | left out, counted in `skipped` |
 
 The finish reason comes with `messageStop`: from there on the answer is whole, with or without `metadata`. A block
 starts with its first event: `contentBlockStart` is only sent for tool calls. Text in blocks that the provider's own
@@ -112,8 +112,6 @@ class ConverseStreamDecoder:
 
     def _decode(self, frame: Frame) -> LLMResponse | None:
         """The frame as a chunk; None if it is malformed."""
-        if frame.headers is None:
-            return None
         try:
             chunk = self._read(frame)
         except (*UNREADABLE, ValueError):

@@ -157,7 +157,7 @@ async def test_an_errors_type_is_in_a_header() -> None:
     play = Play(Answer(status=429, headers=headers, body=b'{"message":"warming up"}', api="bedrock-converse"))
     with pytest.raises(ProviderError) as caught:
         await ask(play, KEYS)
-    assert (caught.value.type, caught.value.kind) == ("ModelNotReadyException", ErrorKind.OVERLOADED)
+    assert (caught.value.type, caught.value.kind) == ("ModelNotReadyException", ErrorKind.RATE_LIMIT)
     assert caught.value.message == "warming up"
 
 

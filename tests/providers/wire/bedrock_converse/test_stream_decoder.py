@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from botocore.eventstream import ChecksumMismatch
 from botocore.exceptions import EventStreamError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,17 +273,27 @@ def test_an_error_message_without_a_modelled_exception() -> None:
     assert (info.type, info.message, info.status) == ("InternalFailure", "It broke", 500)
 
 
-def test_damaged_and_malformed_frames_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_frame_ends_the_stream_as_in_botocores_client() -> None:
     good = delta(0, {"text": "x"})
     damaged = good[:-1] + bytes((good[-1] ^ 1,))
+    decoder = WIRE.stream_decoder()
+    assert len(decoder.feed(START + good + damaged + end())) == 2
+    with pytest.raises(BadResponseError, match="checksum"):
+        decoder.eof()
+    with pytest.raises(ChecksumMismatch):
+        sdk_stream(START + good + damaged + end())
+
+
+def test_malformed_events_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    good = delta(0, {"text": "x"})
     wrong = event("contentBlockDelta", b"{not json")
     shapeless = event("contentBlockDelta", ["no", "object"])
     without_index = event("contentBlockDelta", {"delta": {"text": "y"}})
     decoder = WIRE.stream_decoder()
     with caplog.at_level(logging.WARNING, "triway.wire"):
-        chunks = decoder.feed(START + damaged + wrong + shapeless + without_index + good + end()) + decoder.eof()
-    assert decoder.skipped == 4
-    assert len(caplog.records) == 4
+        chunks = decoder.feed(START + wrong + shapeless + without_index + good + end()) + decoder.eof()
+    assert decoder.skipped == 3
+    assert len(caplog.records) == 3
     assert message_of(accumulate(chunks))[0].text == "x"
 
 
