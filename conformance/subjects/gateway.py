@@ -59,9 +59,13 @@ def _value(counter: object) -> int:
     return int(sum(sample.value for family in families for sample in family.samples if sample.name.endswith("_total")))
 
 
+NO_CONVERSATION = frozenset({"openai-completions", "passthrough"})
+"""Client APIs that ask no provider for a model's answer through the model in the middle: they only relay."""
+
+
 def client_apis() -> list[str]:
-    """The APIs that the gateway offers. Imports none of them."""
-    return list(BUILTIN_APIS)
+    """The APIs that the gateway offers for conversations. Imports none of them."""
+    return [api for api in BUILTIN_APIS if api not in NO_CONVERSATION]
 
 
 def wire_of_client(api: str) -> WireFormat:

@@ -29,6 +29,7 @@ from providers.wire.openai_chat.mistral import DIALECT, EMBEDDING_DIALECT, patch
 )
 class MistralProvider(CompatibleProvider):
     dialect = DIALECT
+    has_completions = False
     embeddings = embedding_wire(EMBEDDING_DIALECT)
 
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:

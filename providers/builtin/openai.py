@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from providers.builtin.openai_services import OpenAIServices
 from providers.extension import extension
-from providers.http import HTTPSettings, WireProvider, http_schema
+from providers.http import HTTPSettings, http_schema
 from providers.wire.openai_chat import WIRE
-from providers.wire.openai_chat.embeddings import EMBEDDINGS
 
 
 @extension(
@@ -24,10 +24,9 @@ from providers.wire.openai_chat.embeddings import EMBEDDINGS
         },
     ),
 )
-class OpenAIProvider(WireProvider):
+class OpenAIProvider(OpenAIServices):
     wire = WIRE
     path = "/chat/completions"
-    embeddings = EMBEDDINGS
 
     async def configure(self, config: dict[str, object]) -> None:
         self._billing = {

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from providers.builtin.openai_services import OpenAIServices
 from providers.extension import Config, Schema, extension
-from providers.http import WireProvider, http_schema
+from providers.http import http_schema
 from providers.model import LLMRequest
 from providers.presets import PRESETS, Preset
 from providers.wire.base import EncodedRequest, Translation
@@ -103,12 +104,11 @@ def compatible_schema(preset: Preset | None = None, *, required: tuple[str, ...]
     description="Any service that speaks OpenAI Chat Completions",
     configuration_schema=compatible_schema(required=("baseUrl",)),
 )
-class CompatibleProvider(WireProvider):
+class CompatibleProvider(OpenAIServices):
     wire = WIRE
     path = "/chat/completions"
     preset: ClassVar[Preset | None] = None
     dialect: Dialect = Dialect()
-    embeddings = EMBEDDINGS
 
     async def configure(self, config: Config) -> None:
         quirks = config.get("quirks")
@@ -136,6 +136,7 @@ def _provider_of(preset: Preset) -> type[CompatibleProvider]:
         "preset": preset,
         "dialect": preset.dialect,
         "embeddings": embeddings,
+        "has_completions": "completions" in preset.endpoints,
         "__module__": __name__,
         "__doc__": preset.title,
     }

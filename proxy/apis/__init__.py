@@ -6,6 +6,7 @@ from proxy.apis.base import ClientAPI, ClientCall, ModelCard, Operation
 BUILTIN_APIS = {
     "openai-chat": "proxy.apis.openai_chat:OpenAIChatAPI",
     "anthropic-messages": "proxy.apis.anthropic_messages:AnthropicMessagesAPI",
+    "openai-completions": "proxy.apis.openai_completions:OpenAICompletionsAPI",
     "passthrough": "proxy.apis.passthrough:PassthroughAPI",
 }
 """Type name to `module:class`. Where two APIs share a path, the first one answers for both."""

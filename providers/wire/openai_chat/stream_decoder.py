@@ -18,6 +18,7 @@ however they are split, so nothing here is made from clocks or chance.
 from __future__ import annotations
 
 import logging
+from typing import ClassVar
 
 import msgspec
 
@@ -48,6 +49,9 @@ _NO_ERROR = (NO_RAW, msgspec.Raw(b"null"))
 
 class ChatStreamDecoder:
     """Implements `providers.wire.base.StreamDecoder`."""
+
+    api: ClassVar[str] = API
+    """The API whose own bytes `raw` holds."""
 
     __slots__ = ("_any", "_complete", "_halves", "_is_chat", "_readers", "_sse", "dropped_blocks", "skipped")
 
@@ -97,7 +101,7 @@ class ChatStreamDecoder:
 
     def _read(self, event: SSEvent) -> LLMResponse | None:
         data = event.data
-        raw = RawBody(API, event.raw)
+        raw = RawBody(self.api, event.raw)
         if not data:
             return LLMResponse(kind=EventKind.KEEP_ALIVE, raw=raw)
         self._any = True
