@@ -67,7 +67,7 @@ def main() -> int:
         sys.exit("no subject to measure: " + "; ".join(f"{name}: {why}" for name, why in absent.items()))
     _raise_file_limit()
     os.sched_setaffinity(0, {arguments.harness_core})
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     mock = Mock(mock_program, arguments.harness_core, scratch / "mock.log")
     options = {"triway-command": arguments.triway_command} if arguments.triway_command else {}
     bench = Bench(load_program, mock, arguments.subject_core, arguments.harness_core, scratch, venvs, options)
@@ -140,7 +140,7 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _stop(*_: object) -> NoReturn:
+def stop(*_: object) -> NoReturn:
     sys.exit(143)
 
 

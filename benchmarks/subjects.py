@@ -70,12 +70,13 @@ def _module(name: str) -> Callable[[Place], list[str]]:
     return lambda place: [sys.executable, "-m", f"benchmarks.{name}", str(place.port), str(place.upstream)]
 
 
-def _triway(place: Place) -> list[str]:
-    config = place.write(
+def gateway_config(place: Place) -> Path:
+    """A configuration of this gateway with everything on that is on by default: a log line a request, metrics."""
+    return place.write(
         "gateway.yaml",
         f"""\
 server: {{host: 127.0.0.1, port: {place.port}, workers: 1}}
-logging: {{level: warning, format: json}}
+logging: {{level: info, format: json}}
 models:
   - name: bench-openai
     type: openai
@@ -85,6 +86,10 @@ models:
     config: {{apiKey: bench, baseUrl: "http://127.0.0.1:{place.upstream}", maxConnections: 20000}}
 """,
     )
+
+
+def _triway(place: Place) -> list[str]:
+    config = gateway_config(place)
     default = f"{Path(sys.executable).parent / 'triway'} serve --config {{config}}"
     return shlex.split(place.options.get("triway-command", default).format(config=config, port=place.port))
 
