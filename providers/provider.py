@@ -11,6 +11,7 @@ import msgspec
 from providers.errors import GatewayError, RequestError
 from providers.extension import Config, Extension
 from providers.model import Accumulator, EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
+from providers.model.text_run import TextRun, expand
 from providers.transport.base import UpstreamResponse
 
 
@@ -61,9 +62,12 @@ class ChunkEmitter(ABC):
     async def emit_error(self, error: GatewayError) -> None:
         """End the stream with an error. Before the first chunk the same can be had by raising it."""
 
-    async def emit_batch(self, chunks: Sequence[LLMResponse], first: bool = False) -> None:
+    takes_runs = False
+    """Whether `emit_batch` takes a `TextRun` for chunks that only add text. Nobody has to make any."""
+
+    async def emit_batch(self, chunks: Sequence[LLMResponse | TextRun], first: bool = False) -> None:
         """Pass on chunks that arrived together, in order, as one write where the gateway can."""
-        for chunk in chunks:
+        for chunk in expand(chunks):
             await self.emit_chunk(chunk, first)
             first = False
 

@@ -21,7 +21,6 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -37,12 +36,14 @@ from providers.errors import (
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
+from providers.http.opened import AFTER_DONE_GRACE, OpenedStream, feed_of
 from providers.http.outgoing import OutgoingRequest
 from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
 from providers.http.relaying import relay
 from providers.http.retry import RetryPolicy, parse_retry_after
 from providers.http.settings import HTTPSettings, check_http_config
-from providers.model import ErrorInfo, EventKind, LLMRequest, LLMResponse, RawBody, ServiceRequest, chunk_of_whole
+from providers.model import EventKind, LLMRequest, LLMResponse, ServiceRequest, chunk_of_whole
+from providers.model.text_run import TextRun, expand
 from providers.provider import ChunkEmitter, PhaseExecution, Provider, RelayRequest
 from providers.transport import ConnectionPool
 from providers.transport.base import Upstream, UpstreamResponse
@@ -50,9 +51,6 @@ from providers.wire.base import StreamDecoder
 from providers.wire.sse import SSEvent
 
 log = logging.getLogger("triway.provider")
-
-AFTER_DONE_GRACE = 0.25
-"""Seconds to wait for the end of the body after the wire's terminator, or for the second half of an error."""
 
 KEEP_ALIVE_PATIENCE = 10.0
 """A keep-alive later than this many seconds after the request counts as a first event: the client needs one too."""
@@ -70,18 +68,6 @@ _RELAYED_HEADERS = (
 _REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 
 T = TypeVar("T")
-
-
-class _Opened(msgspec.Struct):
-    """A stream that has shown its first real event."""
-
-    response: UpstreamResponse
-    decoder: StreamDecoder
-    chunks: list[LLMResponse]
-    whole: LLMResponse | None = None
-    """The provider did not stream but answered whole."""
-    first_deadline: float = math.inf
-    """Until when a real event must come, if only keep-alives have."""
 
 
 class HTTPProvider(Provider):
@@ -221,7 +207,7 @@ class HTTPProvider(Provider):
         outgoing = self.request_out(request)
         request.notes.dropped += outgoing.dropped
         deadline = trio.current_time() + self.settings.timeout / 1000
-        opened = await self._with_retries(lambda: self._open(outgoing, request, deadline), request, deadline)
+        opened = await self._with_retries(lambda: self._open(outgoing, request, emitter, deadline), request, deadline)
         try:
             error = await self._pass_on(opened, request, emitter, deadline)
         finally:
@@ -320,16 +306,18 @@ class HTTPProvider(Provider):
             error.message = "the provider refused the gateway's credentials for this model"
         return error
 
-    async def _open(self, outgoing: OutgoingRequest, request: LLMRequest, deadline: float) -> _Opened:
+    async def _open(
+        self, outgoing: OutgoingRequest, request: LLMRequest, emitter: ChunkEmitter, deadline: float
+    ) -> OpenedStream:
         """Send the request and read up to the stream's first real event."""
         started = trio.current_time()
         first_deadline = started + self.settings.first_token_timeout / 1000
         response: UpstreamResponse | None = None
-        opened: _Opened | None = None
+        opened: OpenedStream | None = None
         try:
             with trio.CancelScope(deadline=min(deadline, first_deadline)):
                 response = await self._send(outgoing, request)
-                opened = await self._first_event(response, request, started)
+                opened = await self._first_event(response, request, emitter, started)
                 if all(chunk.kind is EventKind.KEEP_ALIVE for chunk in opened.chunks) and opened.whole is None:
                     opened.first_deadline = first_deadline
             if opened is None:
@@ -341,26 +329,29 @@ class HTTPProvider(Provider):
             if opened is None and response is not None:
                 response.close()
 
-    async def _first_event(self, response: UpstreamResponse, request: LLMRequest, started: float) -> _Opened:
+    async def _first_event(
+        self, response: UpstreamResponse, request: LLMRequest, emitter: ChunkEmitter, started: float
+    ) -> OpenedStream:
         decoder = self.stream_decoder(request)
         if not self._is_stream(response):
             # Some servers ignore `stream` and answer whole; an HTML page is not an answer.
             body = await read_all(response, MAX_RESPONSE_BYTES)
             whole = read_answer(lambda body: self.response_in(body, request), body)
-            return _Opened(response, decoder, [], whole)
-        chunks: list[LLMResponse] = []
+            return OpenedStream(response, decoder, [], whole)
+        feed = feed_of(decoder, emitter)
+        chunks: list[LLMResponse | TextRun] = []
         while True:
             data = await response.receive()
-            new = decoder.feed(data) if data else decoder.eof()
+            new = feed(data) if data else decoder.eof()
             chunks += new
             for chunk in new:
-                if chunk.kind is EventKind.ERROR and chunk.error is not None:
+                if isinstance(chunk, LLMResponse) and chunk.error is not None:
                     raise error_of_event(chunk.error, chunk.raw)
                 late = trio.current_time() - started > KEEP_ALIVE_PATIENCE or len(chunks) > MAX_HELD_KEEP_ALIVES
                 if chunk.kind is not EventKind.KEEP_ALIVE or late:
-                    return _Opened(response, decoder, chunks)
+                    return OpenedStream(response, decoder, chunks)
             if not data:
-                return _Opened(response, decoder, chunks)
+                return OpenedStream(response, decoder, chunks)
 
     def _is_stream(self, response: UpstreamResponse) -> bool:
         """Whether the body is a stream. Raises `BadResponseError` for what is neither a stream nor JSON."""
@@ -375,7 +366,7 @@ class HTTPProvider(Provider):
     # -- the loop over the stream -------------------------------------------------------------------------------------
 
     async def _pass_on(
-        self, opened: _Opened, request: LLMRequest, emitter: ChunkEmitter, deadline: float
+        self, opened: OpenedStream, request: LLMRequest, emitter: ChunkEmitter, deadline: float
     ) -> GatewayError | None:
         """Pass events on until the body ends. Returns what ended the stream early, if anything did."""
         if opened.whole is not None:
@@ -384,21 +375,24 @@ class HTTPProvider(Provider):
             await emitter.emit_batch([chunk_of_whole(opened.whole)], True)
             return None
         response, decoder = opened.response, opened.decoder
+        feed = feed_of(decoder, emitter)
         idle = self.settings.idle_timeout / 1000
         first_deadline, done_at = opened.first_deadline, math.inf
-        chunks, first, done = opened.chunks, True, False
+        chunks: Sequence[LLMResponse | TextRun] = opened.chunks
+        first, done = True, False
         with trio.CancelScope(deadline=deadline) as scope:
             while True:
                 for place, chunk in enumerate(chunks):
-                    if chunk.kind is not EventKind.KEEP_ALIVE:
+                    kind = chunk.kind
+                    if kind is not EventKind.KEEP_ALIVE:
                         first_deadline = math.inf
-                    if chunk.kind is EventKind.DONE:
+                    if kind is EventKind.CHUNK:
+                        done = False  # even behind a terminator: a second answer in the same body
+                    elif kind is EventKind.DONE:
                         done, done_at = True, trio.current_time()
-                    elif chunk.kind is EventKind.ERROR and chunk.error is not None:
+                    elif isinstance(chunk, LLMResponse) and chunk.error is not None:
                         await emitter.emit_batch(chunks[:place], first)
-                        return await _told_error(chunk.error, chunks[place:], response, decoder)
-                    elif done and chunk.kind is EventKind.CHUNK:
-                        done = False  # a second answer in the same body
+                        return await opened.told_error(chunk.error, expand(chunks[place:]))
                 if chunks:
                     await emitter.emit_batch(chunks, first)
                     first = False
@@ -409,16 +403,16 @@ class HTTPProvider(Provider):
                     data = await response.receive()
                     scope.deadline = deadline
                     if data:
-                        chunks = decoder.feed(data)
+                        chunks = feed(data)
                         continue
-                    chunks = decoder.eof()
+                    ended = decoder.eof()
                 except ProviderError as error:
                     # After its terminator an answer is whole, however the connection ends.
                     return None if done else error
-                if chunks:
-                    last = [chunk for chunk in chunks if chunk.kind is not EventKind.ERROR]
+                if ended:
+                    last = [chunk for chunk in ended if chunk.kind is not EventKind.ERROR]
                     await emitter.emit_batch(last, first)
-                    for chunk in chunks:
+                    for chunk in ended:
                         if chunk.error is not None:
                             return error_of_event(chunk.error, chunk.raw)
                 return None
@@ -429,18 +423,3 @@ class HTTPProvider(Provider):
         if trio.current_time() >= first_deadline:
             return ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
         return ProviderTimeoutError("idle", idle)
-
-
-async def _told_error(
-    info: ErrorInfo, chunks: Sequence[LLMResponse], response: UpstreamResponse, decoder: StreamDecoder
-) -> GatewayError:
-    """The error that the first of `chunks` tells; with the bytes of the second event where the API tells it in two."""
-    raw = chunks[0].raw
-    rest = list(chunks[1:])
-    if info.is_announced:
-        with trio.move_on_after(AFTER_DONE_GRACE), suppress(ProviderError):
-            while not rest and (data := await response.receive()):
-                rest += decoder.feed(data)
-        if raw is not None and rest and rest[0].kind is EventKind.ERROR and rest[0].raw is not None:
-            raw = RawBody(raw.api, raw.body + rest[0].raw.body)
-    return error_of_event(info, raw)

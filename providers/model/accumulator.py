@@ -7,6 +7,7 @@ that number every parallel call 0 exist). Usage may come first, last or both: fo
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from providers.model.response import (
     TokenDetails,
     Usage,
 )
+from providers.model.text_run import TextRun
 
 
 def merge_usage(old: Usage | None, new: Usage) -> Usage:
@@ -170,6 +172,15 @@ class _ChoiceBuilder:
         first = builder.first
         return bool(part.id) and isinstance(first, ToolCallPart) and bool(first.id) and first.id != part.id
 
+    def add_texts(self, part: int, texts: list[str]) -> None:
+        """`add` for deltas of nothing but text."""
+        key = (TextPart, part)
+        builder = self.parts.get(key)
+        if builder is None:
+            builder = self.parts[key] = _PartBuilder(TextPart(index=part))
+            self.order.append(builder)
+        builder.texts += texts
+
     def build(self) -> Choice:
         content = [builder.build(index) for index, builder in enumerate(self.order)]
         return self._choice(message=AssistantMessage(content=content))
@@ -189,6 +200,9 @@ class _ChoiceBuilder:
         )
 
 
+_HEAD = ("id", "model", "created", "system_fingerprint", "service_tier", "metadata")
+
+
 class Accumulator:
     """The response so far.
 
@@ -196,11 +210,13 @@ class Accumulator:
     it joins everything again on each call, so call it once.
     """
 
-    __slots__ = ("_choices", "_head", "chunks", "usage")
+    __slots__ = ("_choices", "_head", "_unknown", "chunks", "usage")
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceBuilder] = {}
         self._head: dict[str, Any] = {}
+        self._unknown: tuple[str, ...] = _HEAD
+        """Fields of the head that no chunk has named yet. The first one that does counts."""
         self.chunks = 0
         """How many chunks were added."""
         self.usage: Usage | None = None
@@ -209,29 +225,33 @@ class Accumulator:
     def add(self, chunk: LLMResponse) -> None:
         """Take in one chunk (or a whole response: its messages count as one delta)."""
         self.chunks += 1
-        # Providers name themselves in their first events; two fields may come with the finish.
-        if (
-            len(self._head) < 2
-            or self.chunks <= 4
-            or chunk.service_tier is not None
-            or chunk.system_fingerprint is not None
-        ):
-            self._read_head(chunk)
+        for name in self._unknown:
+            if value := getattr(chunk, name):
+                self._learn(name, value)
         if chunk.usage is not None:
             self.usage = merge_usage(self.usage, chunk.usage)
         for choice in chunk.choices:
-            builder = self._choices.get(choice.index)
-            if builder is None:
-                builder = self._choices[choice.index] = _ChoiceBuilder(choice.index)
-            builder.add(choice)
+            self._choice(choice.index).add(choice)
 
-    def _read_head(self, chunk: LLMResponse) -> None:
-        head = self._head
-        if len(head) == 6:
-            return
-        for name in ("id", "model", "created", "system_fingerprint", "service_tier", "metadata"):
-            if name not in head and (value := getattr(chunk, name)):
-                head[name] = value
+    def add_run(self, run: TextRun) -> None:
+        """Take in all chunks of a run."""
+        self.chunks += len(run.texts)
+        heads = run.heads
+        if heads:
+            for name in self._unknown:
+                if name != "metadata" and (value := next(filter(None, map(attrgetter(name), heads)), None)):
+                    self._learn(name, value)
+        self._choice(0).add_texts(run.part, run.texts)
+
+    def _choice(self, index: int) -> _ChoiceBuilder:
+        builder = self._choices.get(index)
+        if builder is None:
+            builder = self._choices[index] = _ChoiceBuilder(index)
+        return builder
+
+    def _learn(self, name: str, value: object) -> None:
+        self._head[name] = value
+        self._unknown = tuple(other for other in self._unknown if other != name)
 
     @property
     def finished(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from providers.errors import GatewayError, ProviderError, RequestError, UnsupportedParameterError
 from providers.model import LLMRequest, LLMResponse
+from providers.model.text_run import TextRun
 
 
 class StreamDecoder(Protocol):
@@ -29,6 +30,14 @@ class StreamDecoder(Protocol):
 
     def eof(self) -> list[LLMResponse]:
         """The body is over. Raises `BadResponseError` if it ended inside an event or before the answer was complete."""
+        ...
+
+
+class RunDecoder(StreamDecoder, Protocol):
+    """A stream decoder that can give what only adds text as runs (`providers.model.text_run`)."""
+
+    def feed_runs(self, data: bytes) -> Sequence[LLMResponse | TextRun]:
+        """`feed`, expanded the same chunks; may be called in turn with it. Raises `OversizedEventError`."""
         ...
 
 

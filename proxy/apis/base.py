@@ -15,6 +15,7 @@ import msgspec
 from providers.errors import GatewayError, RequestError
 from providers.extension import Extension
 from providers.model import EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
+from providers.model.text_run import TextRun
 from providers.wire.base import StreamEncoder
 
 Operation = str
@@ -91,6 +92,10 @@ class ClientAPI(Extension, ABC):
     def transform_output_chunk(self, chunk: LLMResponse, encoder: StreamEncoder) -> bytes:
         """The events that say `chunk`; b"": nothing to say."""
         return encoder.encode(chunk)
+
+    def transform_output_run(self, run: TextRun, encoder: StreamEncoder) -> bytes:
+        """The events that say the chunks of `run`: what `transform_output_chunk` gives for each, joined."""
+        return b"".join([self.transform_output_chunk(chunk, encoder) for chunk in run.chunks()])
 
     def transform_output_end(self, response: LLMResponse, encoder: StreamEncoder) -> bytes:
         """The events that end a stream well, success terminator included."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from providers.errors import GatewayError, RequestError
 from providers.model import LLMRequest, LLMResponse, RequestMetadata
+from providers.model.text_run import TextRun
 from providers.wire.base import StreamEncoder, Wire
 from proxy.apis.base import ClientAPI, ClientCall
 
@@ -44,6 +46,10 @@ class WireClientAPI(ClientAPI):
 
     def stream_encoder(self, request: LLMRequest) -> StreamEncoder:
         return self.wire.stream_encoder(request)
+
+    def transform_output_run(self, run: TextRun, encoder: StreamEncoder) -> bytes:
+        encode_run: Callable[[TextRun], bytes] | None = getattr(encoder, "encode_run", None)
+        return encode_run(run) if encode_run is not None else super().transform_output_run(run, encoder)
 
     def transform_error(self, error: GatewayError, request_id: str) -> bytes:
         return self.wire.encode_error(error)

@@ -13,6 +13,7 @@ import trio
 
 from providers.errors import GatewayError
 from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse
+from providers.model.text_run import TextRun
 from providers.provider import ChunkEmitter
 from proxy.apis.base import ClientAPI
 from proxy.observe.metrics import ModelMetrics
@@ -20,6 +21,8 @@ from proxy.observe.metrics import ModelMetrics
 
 class StreamEmitter(ChunkEmitter):
     """Made for one call of `execute_streaming`. `write` starts the response at its first call."""
+
+    takes_runs = True
 
     def __init__(
         self,
@@ -62,12 +65,20 @@ class StreamEmitter(ChunkEmitter):
             if self._encoded or not self.started:
                 await self._send(self._api.transform_output_end(chunk, self._encoder))
 
-    async def emit_batch(self, chunks: Sequence[LLMResponse], first: bool = False) -> None:
+    async def emit_batch(self, chunks: Sequence[LLMResponse | TextRun], first: bool = False) -> None:
         if self.finished or self.error is not None:
             return
         add = self.accumulator.add
         pieces: list[bytes] = []
         for chunk in chunks:
+            if not isinstance(chunk, LLMResponse):
+                self.accumulator.add_run(chunk)
+                if chunk.raw.api == self._api_name:
+                    pieces.append(chunk.raw.body)
+                else:
+                    self._encoded = True
+                    pieces.append(self._api.transform_output_run(chunk, self._encoder))
+                continue
             kind = chunk.kind
             is_content = kind is EventKind.CHUNK or (kind is EventKind.DONE and bool(chunk.choices or chunk.usage))
             if is_content or kind is EventKind.USAGE:

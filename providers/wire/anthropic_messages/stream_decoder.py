@@ -31,6 +31,7 @@ from providers.model import (
     TextPart,
     ToolCallPart,
 )
+from providers.model.text_run import TextRun
 from providers.wire.anthropic_messages.blocks import decode_block, decode_citation
 from providers.wire.anthropic_messages.errors import status_of_type
 from providers.wire.anthropic_messages.finish import finish_reason_of
@@ -43,17 +44,19 @@ from providers.wire.anthropic_messages.structs import (
     StreamDelta,
     StreamEvent,
 )
+from providers.wire.anthropic_messages.text_run import read_text_run
 from providers.wire.anthropic_messages.usage import UsageMeter
 from providers.wire.json_text import UNREADABLE
 from providers.wire.lenient import decode_leniently
-from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
+from providers.wire.run_decoder import EventRunDecoder
+from providers.wire.sse import SSEvent, is_utf8
 from providers.wire.surrogates import SurrogateJoiner
 
 logger = logging.getLogger("triway.wire")
 
 
-class AnthropicStreamDecoder:
-    """See `StreamDecoder`. One for each streamed body."""
+class AnthropicStreamDecoder(EventRunDecoder):
+    """See `StreamDecoder`; with a fast lane. One for each streamed body."""
 
     __slots__ = (
         "_answered",
@@ -65,7 +68,6 @@ class AnthropicStreamDecoder:
         "_next",
         "_offset",
         "_opaque",
-        "_sse",
         "_started",
         "_tools",
         "dropped_blocks",
@@ -73,9 +75,9 @@ class AnthropicStreamDecoder:
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.skipped = 0
         self.dropped_blocks = 0
-        self._sse = SSEDecoder()
         self._halves = SurrogateJoiner()
         self._meter = UsageMeter()
         self._offset = 0
@@ -94,17 +96,6 @@ class AnthropicStreamDecoder:
         self._complete = False
         self._failed = False
 
-    def feed(self, data: bytes) -> list[LLMResponse]:
-        chunks: list[LLMResponse] = []
-        for event in self._sse.feed(data):
-            chunk = self._decode(event)
-            if chunk is not None:
-                chunks.append(chunk)
-            else:
-                self.skipped += 1
-                logger.warning("malformed %s event skipped (%d bytes)", API, len(event.raw))
-        return chunks
-
     def eof(self) -> list[LLMResponse]:
         chunks: list[LLMResponse] = []
         event = self._sse.eof()
@@ -119,6 +110,16 @@ class AnthropicStreamDecoder:
             raise BadResponseError("the provider's stream ended before the answer was complete")
         return chunks
 
+    def _read(self, event: SSEvent) -> LLMResponse | None:
+        chunk = self._decode(event)
+        if chunk is None:
+            self.skipped += 1
+            logger.warning("malformed %s event skipped (%d bytes)", API, len(event.raw))
+        return chunk
+
+    def _read_run(self, blocks: list[bytes], start: int) -> TextRun | None:
+        return None if self._halves else read_text_run(blocks, start, self._offset, self._opaque)
+
     def _decode(self, event: SSEvent) -> LLMResponse | None:
         """The event as a chunk; None if it is malformed."""
         raw = RawBody(API, event.raw)
@@ -130,7 +131,7 @@ class AnthropicStreamDecoder:
         try:
             try:
                 wire = STREAM_EVENT.decode(event.data)
-                chunk = self._read(wire, wire.type or event.name)
+                chunk = self._understand(wire, wire.type or event.name)
             except msgspec.ValidationError:
                 return None
             except UNREADABLE:
@@ -139,7 +140,7 @@ class AnthropicStreamDecoder:
                 if lenient is None:
                     return None
                 halves = True
-                chunk = self._read(lenient, lenient.type or event.name)
+                chunk = self._understand(lenient, lenient.type or event.name)
         except (*UNREADABLE, ValueError):
             return None
         if chunk is not None:
@@ -148,7 +149,7 @@ class AnthropicStreamDecoder:
             chunk.raw = raw
         return chunk
 
-    def _read(self, wire: StreamEvent, kind: str) -> LLMResponse | None:
+    def _understand(self, wire: StreamEvent, kind: str) -> LLMResponse | None:
         match kind:
             case "content_block_delta":
                 part = self._delta(self._index(wire), wire.delta)

@@ -35,16 +35,20 @@ from providers.model import (
     ToolCallPart,
     signature_block,
 )
+from providers.model.text_run import TextRun
 from providers.wire.anthropic_messages.errors import encode_error_info
 from providers.wire.anthropic_messages.finish import stop_reason_of
 from providers.wire.anthropic_messages.response_encoder import new_message_id
 from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.anthropic_messages.usage import encode_usage
 from providers.wire.json_text import json_object
+from providers.wire.repeat import repeat_event
 from providers.wire.seals import seal
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+_TEXT_DELTA = b'{"type":"text_delta","text":'
 
 _json = msgspec.json.Encoder().encode
 
@@ -151,6 +155,16 @@ class AnthropicStreamEncoder:
                 self._part(part, out)
         return b"".join(out)
 
+    def encode_run(self, run: TextRun) -> bytes:
+        """See `RunEncoder`. In the middle of a block, all that differs between the events is the text."""
+        current = self._current
+        if self._relaying or current is None or current.key != (TextPart, run.part):
+            return b"".join([self.encode(chunk) for chunk in run.chunks()])
+        out: list[bytes] = []
+        _delta(current.index, _TEXT_DELTA, "~", out)
+        before, _, after = out[0].partition(b'"~"')
+        return repeat_event(before, run.texts, after)
+
     def finish(self, response: LLMResponse) -> bytes:
         if self._ended:
             return b""
@@ -247,7 +261,7 @@ class AnthropicStreamEncoder:
             case TextPart() | RefusalPart():
                 if part.text:
                     block = self._sequential(part, {"type": "text", "text": ""}, out)
-                    _delta(block.index, b'{"type":"text_delta","text":', part.text, out)
+                    _delta(block.index, _TEXT_DELTA, part.text, out)
                 if isinstance(part, TextPart) and part.citations:
                     self._citations(part, out)
             case ToolCallPart():

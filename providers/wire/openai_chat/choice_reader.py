@@ -58,11 +58,11 @@ class ChoiceReader:
         content = message.content
         if content:
             if isinstance(content, str):
-                parts.append(TextPart(index=self._text_index(), text=content))
+                parts.append(TextPart(index=self.text_index(), text=content))
             else:
                 self._read_list(content, parts)
         if message.extra_content is not None and (signature := message.extra_content.signature):
-            parts.append(TextPart(index=self._text_index(), signature=signature))
+            parts.append(TextPart(index=self.text_index(), signature=signature))
         if message.annotations:
             self._cite([_annotation(annotation) for annotation in message.annotations], parts)
         if message.refusal:
@@ -87,14 +87,15 @@ class ChoiceReader:
 
     def read_text(self, text: str) -> list[Part]:
         """The text of a legacy completion."""
-        return [TextPart(index=self._text_index(), text=text)] if text else []
+        return [TextPart(index=self.text_index(), text=text)] if text else []
 
     def _new(self) -> int:
         index = self._next
         self._next += 1
         return index
 
-    def _text_index(self) -> int:
+    def text_index(self) -> int:
+        """The index of the part that plain text extends."""
         if self._text < 0:
             self._text = self._new()
         return self._text
@@ -104,7 +105,7 @@ class ChoiceReader:
             if isinstance(part, TextPart):
                 part.citations = part.citations + citations
                 return
-        parts.append(TextPart(index=self._text_index(), citations=citations))
+        parts.append(TextPart(index=self.text_index(), citations=citations))
 
     def _read_reasoning(self, plain: str | None, details: list[ReasoningDetail], parts: list[Part]) -> None:
         said_in_details = any(detail_text(detail) for detail in details)
@@ -154,7 +155,7 @@ class ChoiceReader:
             kind = item.get("type")
             if kind == "text":
                 if isinstance(text := item.get("text"), str) and text:
-                    parts.append(TextPart(index=self._text_index(), text=text))
+                    parts.append(TextPart(index=self.text_index(), text=text))
             elif kind in ("thinking", "reasoning"):
                 if text := _thinking_text(item.get("thinking") or item.get("summary")):
                     self._add_plain(text, parts)

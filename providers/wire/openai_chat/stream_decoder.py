@@ -32,14 +32,17 @@ from providers.model import (
     RawBody,
     Usage,
 )
+from providers.model.text_run import TextRun
 from providers.wire.lenient import decode_leniently
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.choice_reader import ChoiceReader
 from providers.wire.openai_chat.errors import read_error_event
 from providers.wire.openai_chat.finish import matched_stop, normal_finish_reason
 from providers.wire.openai_chat.response_structs import EVENT, NO_RAW, ChatChoice, ChatEvent
+from providers.wire.openai_chat.text_run import read_text_run
 from providers.wire.openai_chat.usage import decode_usage
-from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
+from providers.wire.run_decoder import EventRunDecoder
+from providers.wire.sse import SSEvent, is_utf8
 from providers.wire.surrogates import SurrogateJoiner
 
 _log = logging.getLogger("triway.wire")
@@ -47,16 +50,16 @@ _log = logging.getLogger("triway.wire")
 _NO_ERROR = (NO_RAW, msgspec.Raw(b"null"))
 
 
-class ChatStreamDecoder:
-    """Implements `providers.wire.base.StreamDecoder`."""
+class ChatStreamDecoder(EventRunDecoder):
+    """Implements `providers.wire.base.StreamDecoder`, with a fast lane."""
 
     api: ClassVar[str] = API
     """The API whose own bytes `raw` holds."""
 
-    __slots__ = ("_any", "_complete", "_halves", "_is_chat", "_readers", "_sse", "dropped_blocks", "skipped")
+    __slots__ = ("_any", "_complete", "_halves", "_is_chat", "_readers", "dropped_blocks", "skipped")
 
     def __init__(self) -> None:
-        self._sse = SSEDecoder()
+        super().__init__()
         self._readers: dict[int, ChoiceReader] = {}
         self._halves = SurrogateJoiner()
         self._any = False
@@ -69,15 +72,6 @@ class ChatStreamDecoder:
         """Malformed events so far."""
         self.dropped_blocks = 0
         """Blocks so far that the model could only carry as opaque parts."""
-
-    def feed(self, data: bytes) -> list[LLMResponse]:
-        """Take in the next bytes. Raises `OversizedEventError`."""
-        chunks: list[LLMResponse] = []
-        for event in self._sse.feed(data):
-            chunk = self._read(event)
-            if chunk is not None:
-                chunks.append(chunk)
-        return chunks
 
     def eof(self) -> list[LLMResponse]:
         """The body is over. Raises `BadResponseError` if it ended inside an event or before the answer was complete.
@@ -128,6 +122,9 @@ class ChatStreamDecoder:
         if halves or self._halves:
             self._halves.join(chunk)
         return chunk
+
+    def _read_run(self, blocks: list[bytes], start: int) -> TextRun | None:
+        return None if self._halves else read_text_run(blocks, start, self._readers[0].text_index(), self.api)
 
     def _malformed(self, event: SSEvent, raw: RawBody) -> LLMResponse | None:
         if event.name == "error":

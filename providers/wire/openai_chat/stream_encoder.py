@@ -30,6 +30,7 @@ from providers.model import (
     ToolCallPart,
     signature_block,
 )
+from providers.model.text_run import TextRun
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
     annotation,
@@ -41,6 +42,7 @@ from providers.wire.openai_chat.answer_parts import (
 )
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 from providers.wire.openai_chat.usage import encode_usage
+from providers.wire.repeat import repeat_event
 
 
 class _Delta(msgspec.Struct, omit_defaults=True, gc=False):
@@ -62,6 +64,10 @@ class _Choice(msgspec.Struct, gc=False):
     delta: _Delta
     logprobs: dict[str, Any] | None = None
     finish_reason: str | None = None
+
+
+_TEXT_BEFORE, _, _TEXT_AFTER = (ENCODER.encode(_Choice(0, _Delta(content="~"))) + b"]}\n\n").partition(b'"~"')
+"""What stands around the text in an event of nothing else, behind the head."""
 
 
 class _Call:
@@ -181,6 +187,16 @@ class ChatStreamEncoder:
         for choice in chunk.choices:
             self._encode_choice(choice, out)
         return out[0] if len(out) == 1 else b"".join(out)
+
+    def encode_run(self, run: TextRun) -> bytes:
+        """See `RunEncoder`. In the middle of a text, all that differs between the events is the text."""
+        state = self._choices.get(0)
+        if state is None or not state.role_said or state.open_part != (TextPart, run.part):
+            return b"".join([self.encode(chunk) for chunk in run.chunks()])
+        state.chars += sum(map(len, run.texts))
+        assert self._head is not None
+        before = self._head + _TEXT_BEFORE
+        return repeat_event(before, run.texts, _TEXT_AFTER)
 
     def finish(self, response: LLMResponse) -> bytes:
         """The events that end the stream well. `response` is the accumulated answer."""
