@@ -12,7 +12,10 @@ from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
 BUILTIN_PLUGINS: dict[str, str] = {
     "basic-apikey-auth": "proxy.plugins.builtin.basic_apikey_auth:BasicAPIKeyAuth",
+    "guard": "proxy.plugins.builtin.guard:Guard",
+    "logger": "proxy.plugins.builtin.logger:Logger",
     "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
+    "prompt-manager": "proxy.plugins.builtin.prompt_manager:PromptManager",
     "regex-hider": "proxy.plugins.builtin.regex_hider.plugin:RegexHider",
 }
 """Type name to `module:class`."""
