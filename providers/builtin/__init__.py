@@ -4,6 +4,7 @@ from providers.presets import PRESETS
 
 BUILTIN_PROVIDERS = {
     "anthropic": "providers.builtin.anthropic:AnthropicProvider",
+    "azure-openai": "providers.builtin.azure_openai:AzureOpenAIProvider",
     "bedrock": "providers.builtin.bedrock:BedrockProvider",
     "mistral": "providers.builtin.mistral:MistralProvider",
     "openai": "providers.builtin.openai:OpenAIProvider",
