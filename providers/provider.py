@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -21,6 +21,10 @@ class PhaseExecution(msgspec.Struct, kw_only=True):
     success: bool = True
     status: int | None = None
     error: str | None = None
+
+
+Capability = Literal["chat", "streaming", "tools", "embeddings", "completions", "count_tokens", "passthrough"]
+"""`completions`: OpenAI's legacy API; `passthrough`: requests in the service's own API can be passed on."""
 
 
 class RelayRequest(msgspec.Struct, kw_only=True):
@@ -87,6 +91,19 @@ class Provider(Extension, ABC):
     variants: ClassVar[Mapping[str, Config]] = {}
     """The wire formats that it can speak beside the class's `api`, each with the configuration that chooses it
     (`{"openai-responses": {"api": "responses"}}`). `configure` sets the instance's `api` accordingly."""
+
+    @classmethod
+    def capabilities(cls) -> frozenset[Capability]:
+        """What models of this type can be asked for, as far as the code says. Which of it one model does is its own.
+
+        By default: conversations with tools, streamed, and whatever of the other methods the class overrides.
+        """
+        also: dict[Capability, bool] = {
+            "count_tokens": cls.count_tokens is not Provider.count_tokens,
+            "embeddings": cls.embed is not Provider.embed,
+            "passthrough": cls.relay is not Provider.relay,
+        }
+        return frozenset({"chat", "streaming", "tools", *(name for name, has in also.items() if has)})
 
     @abstractmethod
     async def execute(self, request: LLMRequest) -> LLMResponse:

@@ -12,9 +12,10 @@ import msgspec
 
 from providers.builtin.openai_services import OpenAIServices
 from providers.extension import Config, Schema, extension
-from providers.http import http_schema
-from providers.model import LLMRequest
+from providers.http import OutgoingRequest, http_schema
+from providers.model import LLMRequest, LLMResponse, Usage
 from providers.presets import PRESETS, Preset
+from providers.provider import Capability
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.openai_chat import WIRE
 from providers.wire.openai_chat.dialect import Dialect
@@ -117,6 +118,23 @@ class CompatibleProvider(OpenAIServices):
             self.dialect = msgspec.convert({**known, **quirks}, Dialect)
         await super().configure(config)
 
+    @classmethod
+    def capabilities(cls) -> frozenset[Capability]:
+        found = super().capabilities()
+        if "tools" in cls.dialect.ignores:
+            found -= {"tools"}
+        return found if cls.preset is not None and cls.preset.token_count is not None else found - {"count_tokens"}
+
+    async def count_tokens(self, request: LLMRequest) -> LLMResponse:
+        count = self.preset.token_count if self.preset is not None else None
+        if count is None:
+            return await super().count_tokens(request)
+        encoded = self.encode(request, self.model_for(request))
+        asked = msgspec.json.decode(encoded.body, type=dict[str, msgspec.Raw])
+        body = msgspec.json.encode({name: asked[name] for name in ("model", "messages")})
+        outgoing = OutgoingRequest(target=count.path, body=body, headers=encoded.headers, dropped=encoded.dropped)
+        return await self.call(outgoing, request, lambda answer: _read_count(answer, count.answer))
+
     def translation(self, request: LLMRequest) -> Translation:
         translation = super().translation(request)
         translation.target = self.metadata.name  # the vendor is what a client knows
@@ -127,6 +145,13 @@ class CompatibleProvider(OpenAIServices):
 
     def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:
         return relay_in_dialect(request, model, self.translation(request), self.dialect)
+
+
+def _read_count(answer: bytes, keys: tuple[str, ...]) -> LLMResponse:
+    found: Any = msgspec.json.decode(answer)
+    for key in keys:
+        found = found[key]
+    return LLMResponse(object="token_count", usage=Usage(prompt_tokens=int(found)))
 
 
 def _provider_of(preset: Preset) -> type[CompatibleProvider]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from providers.http import OutgoingRequest, WireProvider
 from providers.model import LLMRequest, LLMResponse
+from providers.provider import Capability
 from providers.wire import openai_completions
 from providers.wire.base import StreamDecoder, Translation
 from providers.wire.openai_chat.embeddings import EMBEDDINGS
@@ -14,6 +15,11 @@ class OpenAIServices(WireProvider):
 
     embeddings = EMBEDDINGS
     has_completions: bool = True
+
+    @classmethod
+    def capabilities(cls) -> frozenset[Capability]:
+        found = super().capabilities()
+        return found | {"completions"} if cls.has_completions else found
 
     def completions_target(self, model: str) -> str:
         """Path and query of the legacy API, below the base URL."""

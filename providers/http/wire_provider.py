@@ -15,6 +15,7 @@ from providers.http.embedding import embed_in_batches
 from providers.http.outgoing import OutgoingRequest
 from providers.http.provider import HTTPProvider
 from providers.model import EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse
+from providers.provider import Capability
 from providers.wire.base import EncodedRequest, ProviderWire, StreamDecoder, Translation, Wire
 from providers.wire.embedding import EmbeddingWire
 
@@ -67,6 +68,11 @@ class WireProvider(HTTPProvider):
         """The client's own body, with what routing must change. Needs `is_lossless(request)`."""
         assert isinstance(self.wire, Wire)
         return EncodedRequest(body=self.wire.relay_request(request, model))
+
+    @classmethod
+    def capabilities(cls) -> frozenset[Capability]:
+        found = super().capabilities()
+        return found if cls.embeddings is not None else found - {"embeddings"}
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
         wire = self.embeddings

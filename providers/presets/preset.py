@@ -15,6 +15,15 @@ ReasoningAt = Literal["reasoning_content", "reasoning", "reasoning_details"]
 UsageAt = Literal["usage", "x_groq.usage", "choices[].usage"]
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """How a vendor counts the tokens of a conversation: a body with `model` and `messages` is posted to `path`."""
+
+    path: str
+    """Below the base URL."""
+    answer: tuple[str, ...]
+    """The keys that lead to the number in the answer."""
+
+
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """One vendor. `type: NAME` in `gateway.yaml` is the compatible provider with this row."""
 
@@ -30,6 +39,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     key_required: bool = True
     endpoints: frozenset[Endpoint] = frozenset()
     dialect: Dialect = OPENAI
+    token_count: TokenCount | None = None
     reasoning_at: ReasoningAt | None = None
     """The field of a message or delta in which reasoning comes. None: it does not say."""
     usage_at: tuple[UsageAt, ...] = ("usage",)

@@ -6,7 +6,7 @@ has no effect (`ignores`, `tool_choices`, `response_formats`).
 
 from __future__ import annotations
 
-from providers.presets.preset import Preset
+from providers.presets.preset import Preset, TokenCount
 from providers.wire.openai_chat.dialect import Dialect
 
 _TOP_K = frozenset({"top_k"})
@@ -120,6 +120,7 @@ PRESETS: tuple[Preset, ...] = (
         base_url="https://api.moonshot.ai/v1",
         key_variable="MOONSHOT_API_KEY",
         endpoints=frozenset({"responses"}),
+        token_count=TokenCount("/tokenizers/estimate-token-count", ("data", "total_tokens")),
         dialect=Dialect(
             developer_role="system",
             ignores=frozenset({"logit_bias"}),

@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from conformance.replay import Play, ReplayServer
+from conformance.replay import Answer, Play, ReplayServer
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from tests.support.gateway import HI, Running, serving
@@ -117,3 +117,25 @@ async def test_the_compatible_provider_is_openai_unless_told_otherwise() -> None
         first, second = (json.loads(request.body) for request in upstream.requests)
     assert first == {"model": "m", "messages": HI, "max_completion_tokens": 9, "user": "u"}
     assert second == {"model": "told", "messages": HI, "max_tokens": 9}
+
+
+async def test_a_vendor_that_counts_tokens_counts_them_for_an_anthropic_client() -> None:
+    counted = Answer(headers={"content-type": "application/json"}, body=b'{"data": {"total_tokens": 80}}')
+    async with ReplayServer(Play(counted)) as upstream, serving([entry("moonshot", upstream.url)]) as gateway:
+        async with gateway.anthropic() as client:
+            found = await client.messages.count_tokens(model="m", system="Be brief.", messages=HI)
+        [request] = upstream.requests
+    assert found.input_tokens == 80
+    assert request.target == "/base/tokenizers/estimate-token-count"
+    assert json.loads(request.body) == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, *HI],
+    }
+
+
+async def test_and_one_that_does_not_says_so() -> None:
+    async with ReplayServer(Play(WHOLE)) as upstream, serving([entry("groq", upstream.url)]) as gateway:
+        async with gateway.anthropic() as client:
+            with pytest.raises(anthropic.NotFoundError, match="cannot count tokens"):
+                await client.messages.count_tokens(model="m", messages=HI)
+        assert upstream.requests == []
