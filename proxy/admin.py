@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 from quart import Response, g, request
 from quart_trio import QuartTrio
@@ -58,9 +59,7 @@ def make_admin_app(
             if matched is None:
                 raise _no_such_model(model)
             pattern = next(card for card in gateway.cards if card.id == served.name)
-            card = ModelCard(
-                id=model, created=pattern.created, provider=pattern.provider, description=pattern.description
-            )
+            card = msgspec.structs.replace(pattern, id=model)
         return _answer(_api(gateway).transform_model(card))
 
     for base in sorted({base for api in gateway.apis if api.lists_models for base in api.base_paths}):

@@ -12,8 +12,9 @@ import trio
 
 from providers.extension import Extension
 from proxy.admin import make_admin_app
-from proxy.apis import ClientAPI, ModelCard, api_registry, make_apis
+from proxy.apis import ClientAPI, api_registry, make_apis
 from proxy.apis.allowed_paths import Rule
+from proxy.apis.cards import card_of
 from proxy.config import GatewayConfig, ModelEntry, load_config
 from proxy.exchange.model import ServedModel
 from proxy.gateway import Gateway, Limits
@@ -102,16 +103,7 @@ class _Models:
                 await self.stop()
         self._gateway.install(
             ModelTable(self._served),
-            [
-                ModelCard(
-                    id=entry.name,
-                    created=created,
-                    provider=entry.type,
-                    description=entry.description or None,
-                    metadata=entry.metadata,
-                )
-                for entry in self._config.models
-            ],
+            [card_of(entry, created) for entry in self._config.models],
         )
 
     async def stop(self) -> None:

@@ -48,6 +48,8 @@ class ModelCard(msgspec.Struct, kw_only=True, frozen=True):
     provider: str
     description: str | None = None
     metadata: dict[str, Any] = {}
+    capabilities: tuple[str, ...] = ()
+    """What the model can be asked for, sorted: see `providers.provider.Capability`."""
 
 
 class ClientAPI(Extension, ABC):

@@ -51,4 +51,6 @@ def _card(model: ModelCard) -> dict[str, Any]:
         card["description"] = model.description
     if model.metadata:
         card["metadata"] = model.metadata
+    if model.capabilities:
+        card["capabilities"] = model.capabilities
     return card
