@@ -9,6 +9,7 @@ ORACLES = {
     "openai-chat": "openai_chat",
     "anthropic-messages": "anthropic_messages",
     "bedrock-converse": "bedrock_converse",
+    "gemini-generate": "gemini_generate",
 }
 """A line for each API: its module here, which is imported when it is first asked. `base` says how to write one."""
 

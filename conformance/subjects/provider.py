@@ -221,12 +221,13 @@ def facts_of(response: LLMResponse) -> Facts:
         facts.usage = Usage(input=response.usage.prompt_tokens, output=response.usage.completion_tokens)
     choice = next((choice for choice in response.choices if choice.index == 0), None)
     for part in choice.message.content if choice and choice.message else ():
+        if isinstance(part, ReasoningPart | TextPart | ToolCallPart) and part.signature:
+            facts.signatures.append(part.signature)
         match part:
             case TextPart() | RefusalPart():
                 facts.text += part.text
             case ReasoningPart():
                 facts.reasoning += part.text
-                facts.signatures += [part.signature] if part.signature else []
                 facts.redacted += [part.redacted] if part.redacted else []
             case ToolCallPart():
                 facts.tool_calls.append((part.name, arguments_of(part.arguments)))

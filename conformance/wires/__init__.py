@@ -9,6 +9,7 @@ _MODULES = (
     "openai_chat",
     "anthropic_messages",
     "bedrock_converse",
+    "gemini_generate",
 )
 """A line for each API; each module here has a `WIRE`."""
 

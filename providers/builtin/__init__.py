@@ -6,10 +6,12 @@ BUILTIN_PROVIDERS = {
     "anthropic": "providers.builtin.anthropic:AnthropicProvider",
     "azure-openai": "providers.builtin.azure_openai:AzureOpenAIProvider",
     "bedrock": "providers.builtin.bedrock:BedrockProvider",
+    "gemini": "providers.builtin.gemini:GeminiProvider",
     "mistral": "providers.builtin.mistral:MistralProvider",
     "openai": "providers.builtin.openai:OpenAIProvider",
     "openai-compatible": "providers.builtin.openai_compatible:CompatibleProvider",
     "replay": "providers.replay.provider:ReplayProvider",
+    "vertex": "providers.builtin.vertex:VertexProvider",
     **{preset.name: f"providers.builtin.openai_compatible:{preset.name}" for preset in PRESETS},
 }
 """Type name to `module:class`."""

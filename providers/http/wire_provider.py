@@ -7,7 +7,6 @@ model in the middle. A subclass names its wire, its path and its credentials.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from providers.errors import ProviderError
 from providers.extension import Config
@@ -21,8 +20,9 @@ from providers.wire.embedding import EmbeddingWire
 
 
 class WireProvider(HTTPProvider):
-    wire: ClassVar[ProviderWire]
-    path: ClassVar[str]
+    wire: ProviderWire
+    """The API. A provider that speaks several sets `wire` and `api` by its configuration."""
+    path: str
     """The path of a completion, below the base URL."""
 
     embeddings: EmbeddingWire | None = None
@@ -45,13 +45,22 @@ class WireProvider(HTTPProvider):
     def request_out(self, request: LLMRequest) -> OutgoingRequest:
         model = self.model_for(request)
         if isinstance(self.wire, Wire) and self.is_lossless(request):
-            target = _with_query(self.path, request.metadata.query)
+            target = _with_query(self.completion_target(request, model), request.metadata.query)
             relayed = self.relayed(request, model)
             return OutgoingRequest(
                 target=target, body=relayed.body, headers=request.metadata.headers, dropped=relayed.dropped
             )
         encoded = self.encode(request, model)
-        return OutgoingRequest(target=self.path, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
+        return OutgoingRequest(
+            target=self.completion_target(request, model),
+            body=encoded.body,
+            headers=encoded.headers,
+            dropped=encoded.dropped,
+        )
+
+    def completion_target(self, request: LLMRequest, model: str) -> str:
+        """Path and query of a completion, below the base URL."""
+        return self.path
 
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
         """The request's body from the model in the middle. Raises `RequestError` for what this API cannot honour."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from providers.wire.base import Wire
 from providers.wire.gemini_generate.count_tokens import encode_count_request, relay_count_request
 from providers.wire.gemini_generate.errors import decode_error, encode_error, encode_stream_error
+from providers.wire.gemini_generate.paths import completion_target, method_target, model_path
 from providers.wire.gemini_generate.relay import relay_request
 from providers.wire.gemini_generate.request_decoder import decode_count_request, decode_request
 from providers.wire.gemini_generate.request_encoder import encode_request
@@ -36,9 +37,12 @@ WIRE = Wire(
 __all__ = [
     "API",
     "WIRE",
+    "completion_target",
     "decode_count_request",
     "decode_token_count",
     "encode_count_request",
     "encode_token_count",
+    "method_target",
+    "model_path",
     "relay_count_request",
 ]

@@ -12,7 +12,7 @@ import msgspec
 
 from providers.model import LLMRequest
 from providers.wire.base import EncodedRequest, Translation
-from providers.wire.gemini_generate.relay import model_path
+from providers.wire.gemini_generate.paths import model_path
 from providers.wire.gemini_generate.request_decoder import read_fields
 from providers.wire.gemini_generate.request_encoder import request_fields
 from providers.wire.gemini_generate.structs import NULL

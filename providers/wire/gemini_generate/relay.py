@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from providers.model import LLMRequest
+from providers.wire.gemini_generate.paths import model_path
 from providers.wire.json_text import FIELDS
 
 
@@ -24,8 +25,3 @@ def relay_request(request: LLMRequest, model: str) -> bytes:
         return body
     fields["model"] = Raw(msgspec.json.encode(model_path(model)))
     return msgspec.json.encode(fields)
-
-
-def model_path(model: str) -> str:
-    """The model's name as a resource: `models/gemini-3-pro`, unless it is one already (`tunedModels/...`)."""
-    return model if "/" in model else f"models/{model}"

@@ -13,13 +13,8 @@ import trio
 import trio.testing
 from botocore.credentials import Credentials, DeferredRefreshableCredentials, RefreshableCredentials
 
-from providers.auth.aws_credentials import (
-    FETCH_TIMEOUT,
-    RETRY_AFTER,
-    AWSCredentials,
-    found_credentials,
-    static_credentials,
-)
+from providers.auth.aws_credentials import AWSCredentials, found_credentials, static_credentials
+from providers.auth.expiring import FETCH_TIMEOUT, RETRY_AFTER
 from providers.errors import ErrorKind, ProviderError
 
 

@@ -9,7 +9,9 @@ import anthropic
 import openai
 import pytest
 
+from conformance.oracles.gemini_generate import read as read_gemini
 from conformance.replay import Play, ReplayServer
+from conformance.wires.gemini_generate import facts_of_answers as read_facts
 from providers.replay.events import has_data, split_events
 from providers.replay.recording import BUNDLED, Recording, load_recording, load_recordings
 from tests.support.recordings import SHARED
@@ -37,13 +39,13 @@ def messages_of(recording: Recording) -> Any:
     return recording.request.body["messages"]
 
 
-OF_SSE = [recording for recording in STREAMS if recording.api in SDKS]
+OF_SSE = [recording for recording in STREAMS if recording.api in (*SDKS, "gemini-generate")]
 """The other APIs' recordings are held against their SDKs beside their codecs and in the conformance suite."""
 
 
 @pytest.mark.parametrize("recording", OF_SSE, ids=name)
 def test_every_event_is_json_and_of_one_answer(recording: Recording) -> None:
-    assert recording.response.body.endswith(b"\n\n")
+    assert recording.response.body.endswith((b"\n\n", b"\r\n\r\n"))
     events = documents(recording)
     if recording.api == "openai-chat":
         assert recording.response.body.endswith(b"data: [DONE]\n\n")
@@ -52,6 +54,11 @@ def test_every_event_is_json_and_of_one_answer(recording: Recording) -> None:
         indices = {choice["index"] for event in events for choice in event["choices"]}
         finished = [c["index"] for event in events for c in event["choices"] if c["finish_reason"]]
         assert sorted(finished) == sorted(indices)
+    elif recording.api == "gemini-generate":
+        assert len({event["responseId"] for event in events}) == 1
+        candidates = [candidate for event in events for candidate in event.get("candidates", ())]
+        finished = [c.get("index", 0) for c in candidates if "finishReason" in c]
+        assert sorted(finished) == sorted({c.get("index", 0) for c in candidates})
     else:
         assert [event["type"] for event in (events[0], events[-2], events[-1])] == [
             "message_start",
@@ -110,6 +117,23 @@ async def test_the_anthropic_sdk_reads_the_stream(recording: Recording) -> None:
         assert said["usage"]["output_tokens"] == whole["usage"]["output_tokens"]
     assert said["stop_reason"] is not None
     assert message.content
+
+
+@pytest.mark.parametrize("recording", [r for r in (*STREAMS, *TWINS, *ERRORS) if r.api == "gemini-generate"], ids=name)
+async def test_the_google_sdk_reads_it(recording: Recording) -> None:
+    async with ReplayServer(Play(recording)) as server:
+        reading = await read_gemini(server.url, "m", "hi", recording.kind == "stream")
+    if recording.kind == "error":
+        assert reading.status == recording.response.status
+        assert reading.error is not None
+        assert reading.error[1] == json.loads(recording.response.body)["error"]["message"]
+        return
+    assert reading.error is None
+    twin = next((twin for twin in TWINS if twin.name == recording.name and twin.api == recording.api), None)
+    if twin is not None:
+        said = read_facts([json.loads(twin.response.body)])
+        assert reading.facts == said
+    assert reading.facts.text or reading.facts.tool_calls or recording.name == "blocked-prompt"
 
 
 @pytest.mark.parametrize("recording", [r for r in ERRORS if r.api in SDKS], ids=name)
