@@ -87,6 +87,17 @@ DROPPED_PARAMETERS = Counter(
     registry=_REGISTRY,
 )
 
+RATE_LIMITED = Counter(
+    "triway_rate_limited_total",
+    "Requests that a rate limit refused; unit: requests, tokens or concurrency.",
+    ("project", "limit", "unit"),
+    registry=_REGISTRY,
+)
+RATE_LIMIT_STORE_ERRORS = Counter(
+    "triway_rate_limit_store_errors_total",
+    "Calls of the rate limits' store that failed.",
+    registry=_REGISTRY,
+)
 PLUGIN_FAILURES = Counter(
     "triway_plugin_failures_total",
     "Calls of plugins that failed: they raised, took too long, returned nonsense or held back too much.",

@@ -16,6 +16,7 @@ BUILTIN_PLUGINS: dict[str, str] = {
     "logger": "proxy.plugins.builtin.logger:Logger",
     "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
     "prompt-manager": "proxy.plugins.builtin.prompt_manager:PromptManager",
+    "rate-limit": "proxy.plugins.builtin.rate_limit.plugin:RateLimit",
     "regex-hider": "proxy.plugins.builtin.regex_hider.plugin:RegexHider",
 }
 """Type name to `module:class`."""

@@ -1,0 +1,151 @@
+"""Counts in Redis or Valkey, for several workers and machines. Imports redis-py, when it is used (extra `redis`).
+
+Each call is one script, run as a whole: what it reads, nobody changes before it writes. Time is Redis' own, so
+machines whose clocks differ agree. The client is the synchronous one, in threads of a bounded number: redis-py has
+none for trio. Every call has a deadline (`timeout`, for connecting and for answering), and who is cancelled waits for
+it all the same: else nobody would know of the slot that was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import trio
+
+from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots
+
+T = TypeVar("T")
+
+MAX_THREADS = 32
+
+_COMMON = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+
+local function balance_of(key, limit, rate)
+  local known = redis.call('HMGET', key, 'b', 't')
+  if not known[1] then return limit end
+  return math.min(limit, tonumber(known[1]) + (now - tonumber(known[2])) * rate)
+end
+
+local function set_balance(key, balance, limit, rate)
+  redis.call('HSET', key, 'b', string.format('%.6f', balance), 't', string.format('%.6f', now))
+  -- A bucket that has filled up is as good as none.
+  redis.call('PEXPIRE', key, math.ceil((limit - balance) / rate * 1000) + 1000)
+end
+"""
+
+TAKE = (
+    _COMMON
+    + """
+local levels, refused = {}, false
+for i, key in ipairs(KEYS) do
+  local kind, limit, a, b = ARGV[i * 4 - 3], tonumber(ARGV[i * 4 - 2]), ARGV[i * 4 - 1], ARGV[i * 4]
+  local remaining, wait
+  if kind == 'b' then
+    local rate, cost = tonumber(a), tonumber(b)
+    local balance = balance_of(key, limit, rate)
+    local missing = -balance
+    if cost > 0 then missing = cost - balance end
+    remaining, wait = balance, math.max(missing, 0) / rate
+  else
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    remaining = limit - redis.call('ZCARD', key)
+    wait = remaining > 0 and 0 or 1
+  end
+  if wait > 0 then refused = true end
+  levels[i] = {remaining, wait}
+end
+local out = {}
+for i, key in ipairs(KEYS) do
+  local kind, limit, a, b = ARGV[i * 4 - 3], tonumber(ARGV[i * 4 - 2]), ARGV[i * 4 - 1], ARGV[i * 4]
+  if not refused then
+    if kind == 'b' then
+      local balance = balance_of(key, limit, tonumber(a)) - tonumber(b)
+      set_balance(key, balance, limit, tonumber(a))
+      levels[i] = {balance, 0}
+    else
+      redis.call('ZADD', key, now + tonumber(b), a)
+      local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+      redis.call('PEXPIRE', key, math.ceil((tonumber(last[2]) - now) * 1000) + 1000)
+      levels[i] = {limit - redis.call('ZCARD', key), 0}
+    end
+  end
+  out[i] = {string.format('%.6f', math.max(levels[i][1], 0)), string.format('%.6f', levels[i][2])}
+end
+return out
+"""
+)
+
+SETTLE = (
+    _COMMON
+    + """
+for i, key in ipairs(KEYS) do
+  local limit, rate, cost = tonumber(ARGV[i * 3 - 2]), tonumber(ARGV[i * 3 - 1]), tonumber(ARGV[i * 3])
+  set_balance(key, math.min(limit, balance_of(key, limit, rate) - cost), limit, rate)
+end
+"""
+)
+
+RELEASE = "for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]) end"
+
+
+class RedisStore:
+    """A `Store`. `url`: `redis://`, `rediss://` or `unix://`. `timeout` in seconds, for each call."""
+
+    def __init__(self, url: str, *, prefix: str, timeout: float) -> None:
+        import redis
+
+        self._prefix = prefix
+        self._timeout = timeout
+        self._client: Any = redis.Redis(
+            connection_pool=redis.BlockingConnectionPool.from_url(
+                url,
+                max_connections=MAX_THREADS,
+                timeout=timeout,
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=None,
+                client_name="triway",
+            )
+        )
+        self._limiter = trio.CapacityLimiter(MAX_THREADS)
+        self._scripts = {name: self._client.register_script(text) for name, text in _SCRIPTS.items()}
+
+    async def take(self, demands: Sequence[Demand]) -> list[Level]:
+        arguments: list[str | float] = []
+        for demand in demands:
+            if isinstance(demand, Bucket):
+                arguments += ["b", demand.limit, repr(demand.rate), demand.cost]
+            else:
+                arguments += ["s", demand.limit, demand.holder, demand.lease]
+        levels = await self._run("take", [demand.key for demand in demands], arguments)
+        return [Level(remaining=float(remaining), wait=float(wait)) for remaining, wait in levels]
+
+    async def settle(self, buckets: Sequence[Bucket]) -> None:
+        arguments: list[str | float] = []
+        for bucket in buckets:
+            arguments += [bucket.limit, repr(bucket.rate), bucket.cost]
+        await self._run("settle", [bucket.key for bucket in buckets], arguments)
+
+    async def release(self, slots: Sequence[Slots]) -> None:
+        await self._run("release", [slot.key for slot in slots], [slot.holder for slot in slots])
+
+    async def aclose(self) -> None:
+        await self._in_thread(self._client.close)
+
+    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
+        named = [f"{self._prefix}:{key}" for key in keys]
+        return await self._in_thread(lambda: self._scripts[script](keys=named, args=arguments))
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        # Waiting for a thread, then for the pool, a connection and an answer.
+        deadline = trio.current_time() + 4 * self._timeout
+        with trio.CancelScope(shield=True, deadline=deadline) as scope:
+            return await trio.to_thread.run_sync(call, limiter=self._limiter)
+        assert scope.cancelled_caught
+        raise TimeoutError("too many calls are waiting for Redis")
+
+
+_SCRIPTS = {"take": TAKE, "settle": SETTLE, "release": RELEASE}
