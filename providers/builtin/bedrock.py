@@ -17,6 +17,8 @@ from providers.http import OutgoingRequest, WireProvider, http_schema
 from providers.model import LLMRequest, LLMResponse
 from providers.wire.base import EncodedRequest
 from providers.wire.bedrock_converse import WIRE, decode_token_count, encode_count_request, with_type
+from providers.wire.bedrock_converse.embeddings import TITAN, bedrock_embeddings
+from providers.wire.embedding import EmbeddingWire
 from providers.wire.json_text import FIELDS
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ _KEYS = ("accessKeyId", "secretAccessKey")
 class BedrockProvider(WireProvider):
     wire = WIRE
     path = "/model"
+    embeddings = TITAN
     stream_content_types = (b"application/vnd.amazon.eventstream",)
 
     def __init__(self) -> None:
@@ -151,6 +154,12 @@ class BedrockProvider(WireProvider):
 
     def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return with_type(super().error_in(status, headers, body), headers.get("x-amzn-errortype"))
+
+    def embedding_wire(self, model: str) -> EmbeddingWire:
+        return bedrock_embeddings(self._base_model or model)
+
+    def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
+        return self._target(model, "invoke")
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         model = self.model_for(request)

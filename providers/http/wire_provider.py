@@ -84,10 +84,10 @@ class WireProvider(HTTPProvider):
         return found if cls.embeddings is not None else found - {"embeddings"}
 
     async def embed(self, request: EmbeddingRequest) -> EmbeddingResponse:
-        wire = self.embeddings
+        model = self.model_for(request)
+        wire = self.embedding_wire(model)
         if wire is None:
             return await super().embed(request)
-        model = self.model_for(request)
         target = self.embedding_target(wire, model)
 
         async def ask(batch: EmbeddingRequest) -> EmbeddingResponse:
@@ -104,6 +104,10 @@ class WireProvider(HTTPProvider):
             return await self.call(outgoing, batch, lambda body: wire.decode(body, batch))
 
         return await embed_in_batches(request, wire.max_batch, ask)
+
+    def embedding_wire(self, model: str) -> EmbeddingWire | None:
+        """How the service is asked for embeddings of `model`; None: it has none. Raises `RequestError`."""
+        return self.embeddings
 
     def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
         """Path and query of a call for embeddings, below the base URL."""

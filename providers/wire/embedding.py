@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from providers.errors import RequestError
-from providers.model import EmbeddingRequest, EmbeddingResponse
+from providers.errors import BadResponseError, RequestError
+from providers.model import Embedding, EmbeddingRequest, EmbeddingResponse
 from providers.wire.base import EncodedRequest, Translation
 
 EmbeddingEncoder = Callable[[EmbeddingRequest, str, Translation], EncodedRequest]
@@ -47,3 +47,31 @@ def refuse_unknown(request: EmbeddingRequest, translation: Translation) -> None:
         translation.refuse(name)
     if request.metadata.user_id is not None:
         translation.drop("user")
+
+
+_PURPOSES: dict[str, str] = {
+    "search_query": "query",
+    "retrieval_query": "query",
+    "query": "query",
+    "search_document": "document",
+    "retrieval_document": "document",
+    "document": "document",
+    "passage": "document",
+    "classification": "classification",
+    "clustering": "clustering",
+}
+
+
+def purpose_of(input_type: str) -> str | None:
+    """What a vendor's word for the use of a text means: `query`, `document`, `classification`, `clustering`.
+
+    None: a word that only its own vendor knows.
+    """
+    return _PURPOSES.get(input_type.lower())
+
+
+def vectors_of(vectors: Sequence[list[float]], request: EmbeddingRequest) -> list[Embedding]:
+    """One for each input, in order. Raises `BadResponseError` if there are more or fewer."""
+    if len(vectors) != request.size:
+        raise BadResponseError(f"the provider gave {len(vectors)} embeddings for {request.size} inputs")
+    return [Embedding(index=index, vector=vector) for index, vector in enumerate(vectors)]
