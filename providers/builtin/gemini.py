@@ -5,6 +5,7 @@ from __future__ import annotations
 from providers.extension import Config, extension
 from providers.http import HTTPSettings, OutgoingRequest, WireProvider, http_schema
 from providers.model import LLMRequest, LLMResponse
+from providers.wire.embedding import EmbeddingWire
 from providers.wire.gemini_generate import (
     WIRE,
     completion_target,
@@ -14,6 +15,7 @@ from providers.wire.gemini_generate import (
     model_path,
     relay_count_request,
 )
+from providers.wire.gemini_generate.embeddings import GEMINI
 
 API_VERSION = "v1beta"
 
@@ -40,6 +42,7 @@ API_VERSION = "v1beta"
 )
 class GeminiProvider(WireProvider):
     wire = WIRE
+    embeddings = GEMINI
 
     async def configure(self, config: Config) -> None:
         self.path = f"/{config.get('apiVersion', API_VERSION)}"
@@ -50,6 +53,9 @@ class GeminiProvider(WireProvider):
 
     def completion_target(self, request: LLMRequest, model: str) -> str:
         return completion_target(f"{self.path}/{model_path(model)}", stream=request.stream)
+
+    def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
+        return method_target(f"{self.path}/{model_path(model)}", "batchEmbedContents")
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         model = self.model_for(request)

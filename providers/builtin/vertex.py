@@ -19,6 +19,8 @@ from providers.model import LLMRequest, LLMResponse
 from providers.wire import anthropic_messages as claude
 from providers.wire import gemini_generate as gemini
 from providers.wire.base import EncodedRequest
+from providers.wire.embedding import EmbeddingWire
+from providers.wire.gemini_generate.embeddings import VERTEX, vertex_embeddings
 from providers.wire.json_text import FIELDS
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ _SOURCES = ("apiKey", "credentials", "credentialsFile")
 )
 class VertexProvider(WireProvider):
     wire = gemini.WIRE
+    embeddings = VERTEX
     variants = {"anthropic-messages": {"api": "anthropic"}}
 
     def __init__(self) -> None:
@@ -154,6 +157,12 @@ class VertexProvider(WireProvider):
         if not with_model:
             fields.pop("model", None)
         return msgspec.structs.replace(encoded, body=msgspec.json.encode(fields))
+
+    def embedding_wire(self, model: str) -> EmbeddingWire | None:
+        return None if self.wire is claude.WIRE else vertex_embeddings(model)
+
+    def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
+        return gemini.method_target(self._resource(model), "predict")
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         model = self.model_for(request)

@@ -91,3 +91,44 @@ async def test_mistral_is_asked_in_its_words() -> None:
         sent = json.loads(upstream.requests[0].body)
     assert [one.embedding for one in response.data] == VECTORS
     assert sent == {"model": "mistral-embed", "input": ["a", "b"], "output_dimension": 3, "encoding_format": "float"}
+
+
+GOOGLE = {"baseUrl": "", "apiKey": "k", "model": "text-embedding-005"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "body"),
+    [
+        (
+            "gemini",
+            "/v1beta/models/text-embedding-005:batchEmbedContents",
+            {"embeddings": [{"values": vector} for vector in VECTORS], "usageMetadata": {"promptTokenCount": 7}},
+        ),
+        (
+            "vertex",
+            "/v1beta1/publishers/google/models/text-embedding-005:predict",
+            {
+                "predictions": [
+                    {"embeddings": {"values": vector, "statistics": {"token_count": count}}}
+                    for vector, count in zip(VECTORS, (3, 4), strict=True)
+                ]
+            },
+        ),
+    ],
+)
+async def test_google_gives_the_sdk_what_openai_would(
+    kind: str, target: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    play = Play(Answer(headers=JSON, body=json.dumps(body).encode()))
+    async with ReplayServer([play, play]) as upstream:
+        entry = {"name": "m", "type": kind, "config": {**GOOGLE, "baseUrl": upstream.url}}
+        async with serving([entry]) as gateway, gateway.openai() as client:
+            for options in ({}, {"encoding_format": "float"}):
+                response = await client.embeddings.create(model="m", input=["a", "b"], **options)  # type: ignore[arg-type]
+                assert [one.embedding for one in response.data] == VECTORS
+                assert response.usage.prompt_tokens == 7
+                assert response.model == "m"
+        assert {request.target for request in upstream.requests} == {target}
+        assert upstream.requests[0].header(b"x-goog-api-key") == b"k"

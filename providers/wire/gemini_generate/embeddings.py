@@ -15,6 +15,7 @@ from providers.errors import BadResponseError
 from providers.model import EmbeddingRequest, EmbeddingResponse, Usage
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.embedding import EmbeddingWire, purpose_of, refuse_unknown, texts_of, vectors_of
+from providers.wire.gemini_generate.paths import method_target, model_path
 
 _TASKS = {
     "query": "RETRIEVAL_QUERY",
@@ -56,7 +57,7 @@ _BATCH_ANSWER = msgspec.json.Decoder(_BatchAnswer)
 def _encode_batch(request: EmbeddingRequest, model: str, translation: Translation) -> EncodedRequest:
     texts = texts_of(request, translation.target)
     refuse_unknown(request, translation)
-    shared: dict[str, Any] = {"model": model if "/" in model else f"models/{model}"}
+    shared: dict[str, Any] = {"model": model_path(model)}
     task = _task(request)
     if task is not None:
         shared["taskType"] = task
@@ -79,7 +80,7 @@ def _decode_batch(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
 
 GEMINI = EmbeddingWire(
     api="gemini-embeddings",
-    target=lambda model: f"/{model if '/' in model else f'models/{model}'}:batchEmbedContents",
+    target=lambda model: method_target(f"/{model_path(model)}", "batchEmbedContents"),
     encode=_encode_batch,
     decode=_decode_batch,
     max_batch=100,
@@ -135,17 +136,18 @@ def _decode_predict(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse
 
 def vertex_embeddings(model: str) -> EmbeddingWire:
     """Of Vertex AI. Its Gemini models take one text a call, the older ones many."""
-    return _VERTEX_ONE if model.rpartition("/")[2].startswith("gemini-embedding") else _VERTEX
+    return _ONE if model.rpartition("/")[2].startswith("gemini-embedding") else VERTEX
 
 
-_VERTEX = EmbeddingWire(
+VERTEX = EmbeddingWire(
     api="vertex-embeddings",
-    target=lambda model: f"/{model}:predict",
+    target=lambda model: method_target(f"/{model}", "predict"),
     encode=_encode_predict,
     decode=_decode_predict,
     max_batch=250,
 )
-_VERTEX_ONE = msgspec.structs.replace(_VERTEX, max_batch=1)
+"""Of Vertex AI, for models that take many texts a call."""
+_ONE = msgspec.structs.replace(VERTEX, max_batch=1)
 
 
 def _usage(prompt_tokens: int | None) -> Usage | None:
