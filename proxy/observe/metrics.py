@@ -98,6 +98,12 @@ RATE_LIMIT_STORE_ERRORS = Counter(
     "Calls of the rate limits' store that failed.",
     registry=_REGISTRY,
 )
+CACHE_LOOKUPS = Counter(
+    "triway_cache_lookups_total",
+    "Requests that the cache saw; outcome: hit, miss, off or no-cache (as the client wished).",
+    ("project", "outcome"),
+    registry=_REGISTRY,
+)
 PLUGIN_FAILURES = Counter(
     "triway_plugin_failures_total",
     "Calls of plugins that failed: they raised, took too long, returned nonsense or held back too much.",

@@ -119,7 +119,7 @@ class Logger(Plugin):
             **context.metrics,
         }
         if response is not None and response.usage is not None:
-            record["usage"] = msgspec.to_builtins(response.usage)
+            record["usage"] = msgspec.json.decode(msgspec.json.encode(response.usage))  # may hold JSON as it came
         if settings.metadata and context.metadata:
             record["metadata"] = context.metadata
         if settings.content in ("request", "both"):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
@@ -23,6 +24,8 @@ from providers.model import (
 from proxy.plugins.builtin.logger import Logger
 from proxy.plugins.pipeline import PipelineRun
 from tests.proxy.plugins.runs import configured, let_in
+
+USAGE = Usage(prompt_tokens=3, completion_tokens=2, extra={"service_tier": msgspec.Raw(b'"x"')})
 
 
 def conversation() -> LLMRequest:
@@ -42,7 +45,7 @@ async def over(**config: Any) -> PipelineRun:
     context = run.context
     context.key_id, context.status, context.metrics = "team-a", 200, {"duration_ms": 12.5}
     context.metadata = {"tier": "gold"}
-    context.response = text_response("the answer", usage=Usage(prompt_tokens=3, completion_tokens=2))
+    context.response = text_response("the answer", usage=USAGE)
     run.close()
     await run.detached()
     return run
@@ -63,7 +66,7 @@ async def test_a_record_holds_no_word_unless_told_to(tmp_path: Path) -> None:
     assert found["key_id"] == "team-a"
     assert found["status"] == 200
     assert found["duration_ms"] == 12.5
-    assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+    assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "extra": {"service_tier": "x"}}
     assert found["metadata"] == {"tier": "gold"}
     text = json.dumps(found)
     assert not any(word in text for word in ("question", "found", "answer", "cGl4ZWxz"))

@@ -18,6 +18,7 @@ from proxy.plugins.builtin.rate_limit.headers import Left, Unit, headers_of
 from proxy.plugins.builtin.rate_limit.memory import MemoryStore
 from proxy.plugins.builtin.rate_limit.settings import SCHEMA, WINDOWS, By, Limit, Settings
 from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots, Store
+from proxy.plugins.builtin.redis_client import missing_redis
 from proxy.plugins.conditions import Matcher, compile_pattern
 from proxy.plugins.context import PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult
@@ -57,12 +58,7 @@ class RateLimit(Plugin):
                     compile_pattern(pattern)
             except ValueError as error:
                 return f"limit {limit.name!r}: {error}"
-        if settings.redis is not None:
-            try:
-                import redis  # noqa: F401
-            except ImportError:
-                return "redis: install the extra: pip install 'triway[redis]'"
-        return True
+        return (missing_redis() if settings.redis is not None else None) or True
 
     async def configure(self, config: Config) -> None:
         settings = msgspec.convert(config, Settings)

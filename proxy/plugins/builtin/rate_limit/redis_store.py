@@ -1,23 +1,16 @@
-"""Counts in Redis or Valkey, for several workers and machines. Imports redis-py, when it is used (extra `redis`).
+"""Counts in Redis or Valkey, for several workers and machines.
 
-Each call is one script, run as a whole: what it reads, nobody changes before it writes. Time is Redis' own, so
-machines whose clocks differ agree. The client is the synchronous one, in threads of a bounded number: redis-py has
-none for trio. Every call has a deadline (`timeout`, for connecting and for answering), and who is cancelled waits for
-it all the same: else nobody would know of the slot that was taken.
+Each call is one script, run as a whole: what it reads, nobody changes before it writes. Time is Redis' own, so machines
+whose clocks differ agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-import trio
+from collections.abc import Sequence
+from typing import Any
 
 from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots
-
-T = TypeVar("T")
-
-MAX_THREADS = 32
+from proxy.plugins.builtin.redis_client import RedisClient
 
 _COMMON = """
 local time = redis.call('TIME')
@@ -95,23 +88,9 @@ class RedisStore:
     """A `Store`. `url`: `redis://`, `rediss://` or `unix://`. `timeout` in seconds, for each call."""
 
     def __init__(self, url: str, *, prefix: str, timeout: float) -> None:
-        import redis
-
         self._prefix = prefix
-        self._timeout = timeout
-        self._client: Any = redis.Redis(
-            connection_pool=redis.BlockingConnectionPool.from_url(
-                url,
-                max_connections=MAX_THREADS,
-                timeout=timeout,
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                retry=None,
-                client_name="triway",
-            )
-        )
-        self._limiter = trio.CapacityLimiter(MAX_THREADS)
-        self._scripts = {name: self._client.register_script(text) for name, text in _SCRIPTS.items()}
+        self._client = RedisClient(url, timeout=timeout)
+        self._scripts = {name: self._client.redis.register_script(text) for name, text in _SCRIPTS.items()}
 
     async def take(self, demands: Sequence[Demand]) -> list[Level]:
         arguments: list[str | float] = []
@@ -133,19 +112,11 @@ class RedisStore:
         await self._run("release", [slot.key for slot in slots], [slot.holder for slot in slots])
 
     async def aclose(self) -> None:
-        await self._in_thread(self._client.close)
+        await self._client.aclose()
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
         named = [f"{self._prefix}:{key}" for key in keys]
-        return await self._in_thread(lambda: self._scripts[script](keys=named, args=arguments))
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        # Waiting for a thread, then for the pool, a connection and an answer.
-        deadline = trio.current_time() + 4 * self._timeout
-        with trio.CancelScope(shield=True, deadline=deadline) as scope:
-            return await trio.to_thread.run_sync(call, limiter=self._limiter)
-        assert scope.cancelled_caught
-        raise TimeoutError("too many calls are waiting for Redis")
+        return await self._client.run(lambda: self._scripts[script](keys=named, args=arguments))
 
 
 _SCRIPTS = {"take": TAKE, "settle": SETTLE, "release": RELEASE}

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from providers.extension import Schema
+from proxy.plugins.builtin.redis_client import TIMEOUT_SCHEMA, URL_SCHEMA
 
 By = Literal["all", "key", "user", "model", "ip", "project"]
 OnStoreError = Literal["local", "open", "closed"]
@@ -93,24 +94,14 @@ SCHEMA: Schema = {
         "redis": {
             "type": "object",
             "properties": {
-                "url": {
-                    "type": "string",
-                    "pattern": "^(rediss?|unix)://",
-                    "errorMessage": "a redis://, rediss:// or unix:// URL",
-                    "description": "Redis 6 or newer, or Valkey: `redis://:${REDIS_PASSWORD}@host:6379/0`.",
-                },
+                "url": URL_SCHEMA,
                 "prefix": {
                     "type": "string",
                     "minLength": 1,
                     "default": "{triway:rate-limit}",
                     "description": "Before every key. The braces keep all keys on one node of a cluster.",
                 },
-                "timeout": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "default": 1000,
-                    "description": "For one call, in ms.",
-                },
+                "timeout": TIMEOUT_SCHEMA,
             },
             "required": ["url"],
             "additionalProperties": False,
