@@ -20,7 +20,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 T = TypeVar("T")
 
-_MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+MARKS = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of what is encoded, for the codings that have such."""
 _NAMES: dict[type, str] = {dict: "an object", list: "a list", str: "a string", int: "a number"}
 
 
@@ -95,13 +96,13 @@ def decoded_body(body: bytes, headers: Headers, what: str) -> bytes:
     encoding = header(headers, "content-encoding").strip().lower()
     if is_plain(encoding) or not body:
         return body
-    magic = _MAGIC.get(encoding.rpartition(",")[2].strip())
-    if magic is not None and not body.startswith(magic):
+    mark = MARKS.get(encoding.rpartition(",")[2].strip())
+    if mark is not None and not body.startswith(mark):
         return body
     try:
         return undo_coding(body, encoding, max_bytes=MAX_BODY_BYTES)
     except CodingError as error:
-        if magic is None and _is_text(body):
+        if mark is None and _is_text(body):
             return body  # Brotli and deflate have no mark of their own.
         raise ImportFault(f"`{what}`: {error}") from error
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from conformance.capture.captured import Captured, Headers, header
 from conformance.imports.entry import (
+    MARKS,
     Entry,
     ImportFault,
     base64_bytes,
@@ -78,7 +79,9 @@ def _entry(item: JSON) -> Entry:
         return Entry(captured=captured, fault="`response.content.text`: missing, the tool did not keep the body")
     text = field(item, "response.content.text", str)
     body = _bytes(text, content.get("encoding"), "response.content")
-    captured.body = decoded_body(body, headers, "response.content.text")
+    # Decoded it is, says the format. Some tools keep gzip all the same, and it can be told by its first bytes.
+    marked = header(headers, "content-encoding").strip().lower() in MARKS
+    captured.body = decoded_body(body, headers, "response.content.text") if marked else body
     return Entry(captured=captured)
 
 

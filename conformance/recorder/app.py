@@ -38,6 +38,11 @@ class Recorder:
         else:
             await send({"type": "websocket.close", "code": 1011, "reason": "the recorder speaks HTTP only"})
 
+    @property
+    def under_way(self) -> int:
+        """Exchanges that are not over."""
+        return len(self._running)
+
     def start_draining(self) -> None:
         """See `GatewayApp`."""
 

@@ -58,7 +58,7 @@ async def run(
             report(f"recording {url} -> {settings.upstream} into {settings.out}; stop with Ctrl-C")
             task_status.started(url)
             if shutdown is None:
-                nursery.start_soon(_stop_on_signals, stop, nursery.cancel_scope)
+                nursery.start_soon(_stop_on_signals, recorder, stop, nursery.cancel_scope, report)
     except BaseExceptionGroup as group:
         startup, rest = group.split(StartupError)
         if startup is None or rest is not None:
@@ -70,11 +70,13 @@ async def run(
     return recorder.tally
 
 
-async def _stop_on_signals(stop: trio.Event, scope: trio.CancelScope) -> None:
+async def _stop_on_signals(recorder: Recorder, stop: trio.Event, scope: trio.CancelScope, report: Report) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             if stop.is_set():
                 scope.cancel()
+            elif recorder.under_way:
+                report(f"stopping; {recorder.under_way} exchanges are under way: signal again to cut them off")
             stop.set()
 
 

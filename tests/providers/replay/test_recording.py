@@ -18,10 +18,13 @@ from providers.replay.recording import (
     RecordedResponse,
     Recording,
     RecordingError,
+    Scrubbed,
     load_recording,
     load_recordings,
+    save_new_recording,
     save_recording,
 )
+from providers.replay.secrets import is_secret_header, is_secret_parameter
 from tests.support.recordings import SHARED
 
 json_values = st.recursive(
@@ -65,6 +68,10 @@ def recordings(draw: st.DrawFn) -> Recording:
         ),
         timing=None if reads is None else [(time, len(read)) for time, read in zip(times, reads, strict=True)],
         source=draw(st.dictionaries(st.text(max_size=5), json_values, max_size=2)),
+        scrubbed=draw(
+            st.lists(st.builds(Scrubbed, what=st.text(), where=st.text(), times=st.integers(1, 9)), max_size=2)
+        ),
+        incomplete=draw(st.sampled_from(["", "the client left"])),
     )
 
 
@@ -186,6 +193,82 @@ def test_credentials_are_not_saved(tmp_path: Path) -> None:
     request = load_recording(path).request
     assert request is not None
     assert (request.query, request.headers) == ("alt=sse&x=1", {"accept": "*/*"})
+
+
+def test_response_headers_lose_their_credentials_too(tmp_path: Path) -> None:
+    headers = {"set-cookie": "SECRET", "openai-organization": "SECRET", "content-type": "text/plain"}
+    response = RecordedResponse(status=200, headers=headers, body=b"")
+    path = save_recording(Recording(name="one", api="a", vendor="v", kind="json", response=response), tmp_path)
+    assert load_recording(path).response.headers == {"content-type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("Authorization", True),
+        ("x-goog-api-key", True),
+        ("x-amz-security-token", True),
+        ("Ocp-Apim-Subscription-Key", True),
+        ("cf-access-client-secret", True),
+        ("set-cookie", True),
+        ("www-authenticate", False),
+        ("idempotency-key", False),
+        ("x-ratelimit-remaining-tokens", False),
+        ("x-amzn-bedrock-input-token-count", False),
+        ("content-type", False),
+    ],
+)
+def test_which_headers_are_secret(name: str, secret: bool) -> None:
+    assert is_secret_header(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("key", True),
+        ("api-key", True),
+        ("X-Amz-Signature", True),
+        ("X-Amz-Credential", True),
+        ("X-Goog-Signature", True),
+        ("sig", True),
+        ("access_token", True),
+        ("alt", False),
+        ("api-version", False),
+        ("keyword", False),
+        ("X-Amz-Date", False),
+    ],
+)
+def test_which_parameters_are_secret(name: str, secret: bool) -> None:
+    assert is_secret_parameter(name) is secret
+
+
+def test_a_set_leaves_out_what_is_incomplete(tmp_path: Path) -> None:
+    for name, incomplete in (("cut", "the client left"), ("whole", "")):
+        response = RecordedResponse(status=200, body=b"")
+        recording = Recording(name=name, api="a", vendor="v", kind="json", response=response, incomplete=incomplete)
+        path = save_recording(recording, tmp_path)
+        assert load_recording(path) == recording
+    assert [recording.name for recording in load_recordings(tmp_path)] == ["whole"]
+
+
+def test_a_new_recording_takes_the_next_free_name(tmp_path: Path) -> None:
+    def one(body: bytes) -> Recording:
+        return Recording(name="one", api="a", vendor="v", kind="json", response=RecordedResponse(status=200, body=body))
+
+    paths = [save_new_recording(one(body), tmp_path) for body in (b"1", b"2")]
+    (tmp_path / "a" / "json" / "one-3.body").write_bytes(b"somebody's claim")
+    paths.append(save_new_recording(one(b"4"), tmp_path))
+    assert [path.name for path in paths] == ["one.json", "one-2.json", "one-4.json"]
+    assert [load_recording(path).response.body for path in paths] == [b"1", b"2", b"4"]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_new_recording_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    response = RecordedResponse(status=200, body=b"")
+    recording = Recording(name="one", api="a", vendor="v", kind="json", response=response, source={"x": object()})
+    with pytest.raises(TypeError):
+        save_new_recording(recording, tmp_path)
+    assert list((tmp_path / "a" / "json").iterdir()) == []
 
 
 @pytest.mark.parametrize(
