@@ -266,7 +266,7 @@ async def test_it_cannot_count_tokens() -> None:
     ("config", "path"),
     [
         ({}, ("api",)),
-        ({"api": "gemini-generate"}, ("api",)),
+        ({"api": "soap"}, ("api",)),
         ({"api": "openai-chat", "pace": -1}, ("pace",)),
         ({"api": "openai-chat", "chunkSize": 0}, ("chunkSize",)),
         ({"api": "openai-chat", "speed": 3}, ("speed",)),
