@@ -178,7 +178,8 @@ Writer = Callable[[Recording, Path], tuple[str, Path]]
 
 def write_vcr(recording: Recording, folder: Path, **options: Any) -> tuple[str, Path]:
     path = folder / "cassette.yaml"
-    path.write_bytes(yaml.safe_dump(a_cassette(recording, **options), encoding="utf-8", allow_unicode=True))
+    # Like vcrpy without `allow_unicode`, with which pyyaml writes U+0085 in a way that reads as a space.
+    path.write_bytes(yaml.safe_dump(a_cassette(recording, **options), encoding="utf-8"))
     return "vcr", path
 
 
