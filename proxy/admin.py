@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import msgspec
 import trio
@@ -15,6 +16,7 @@ from proxy.apis.base import ClientAPI, ModelCard
 from proxy.exchange.request_id import request_id_of
 from proxy.gateway import Gateway
 from proxy.observe import metrics
+from proxy.project import Project
 
 JSON = "application/json"
 
@@ -49,23 +51,6 @@ def make_admin_app(
             text = await trio.to_thread.run_sync(metrics.render)
             return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def list_models() -> Response:
-        return _answer(_api(gateway).transform_models(gateway.cards))
-
-    async def get_model(model: str) -> Response:
-        card: ModelCard | None = next((card for card in gateway.cards if card.id == model), None)
-        if card is None:
-            served, matched = gateway.resolve(model)
-            if matched is None:
-                raise _no_such_model(model)
-            pattern = next(card for card in gateway.cards if card.id == served.name)
-            card = msgspec.structs.replace(pattern, id=model)
-        return _answer(_api(gateway).transform_model(card))
-
-    for base in sorted({base for api in gateway.apis if api.lists_models for base in api.base_paths}):
-        app.add_url_rule(f"{base}/models", f"models {base}", list_models, methods=["GET"])
-        app.add_url_rule(f"{base}/models/<path:model>", f"model {base}", get_model, methods=["GET"])
-
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
         status = error.code or 500
@@ -74,7 +59,7 @@ def make_admin_app(
             405: f"{request.path} does not take {request.method}",
         }.get(status, error.description or error.name)
         response = _failure(gateway, RequestError(message, status=status))
-        if status == 405 and (allow := _allowed(gateway, request.path) or error.get_response().headers.get("Allow")):
+        if status == 405 and (allow := error.get_response().headers.get("Allow")):
             response.headers["allow"] = allow
         return response
 
@@ -83,12 +68,19 @@ def make_admin_app(
         return _failure(gateway, error)
 
     @app.before_request
-    async def llm_route_with_wrong_method() -> Response | None:
-        if allowed := _allowed(gateway, request.path):
-            response = _failure(gateway, RequestError(f"{request.path} does not take {request.method}", status=405))
-            response.headers["allow"] = allowed
-            return response
-        return None
+    async def below_a_project() -> Response | None:
+        """What a project answers itself: its models. No LLM route comes here, unless with a method it does not take."""
+        path = _path()
+        if allowed := _allowed(gateway, path):
+            return _wrong_method(gateway, allowed)
+        project = _project(gateway)
+        named = project.models_path(path)
+        if named is None:
+            return None
+        if request.method not in ("GET", "HEAD"):
+            return _wrong_method(gateway, "GET, HEAD")
+        api = _api(gateway)
+        return _answer(api.transform_model(_card(project, named)) if named else api.transform_models(project.cards))
 
     @app.after_request
     async def add_request_id(response: Response) -> Response:
@@ -98,17 +90,46 @@ def make_admin_app(
     return app
 
 
+def _project(gateway: Gateway) -> Project:
+    """The project below which the request's path is."""
+    return cast(Project, request.scope.get("triway.project", gateway.generation.default))
+
+
+def _path() -> str:
+    """The request's path without the project's prefix."""
+    return cast(str, request.scope.get("triway.path", request.path))
+
+
 def _allowed(gateway: Gateway, path: str) -> str | None:
-    return ", ".join(gateway.routes.allowed(path)) or None
+    return ", ".join(_project(gateway).routes.allowed(path)) or None
+
+
+def _wrong_method(gateway: Gateway, allowed: str) -> Response:
+    response = _failure(gateway, RequestError(f"{request.path} does not take {request.method}", status=405))
+    response.headers["allow"] = allowed
+    return response
+
+
+def _card(project: Project, name: str) -> ModelCard:
+    """What may be known of one model. Raises `RequestError` (404)."""
+    card = next((card for card in project.cards if card.id == name), None)
+    if card is not None:
+        return card
+    served, matched = project.resolve(name)
+    if matched is None:
+        raise _no_such_model(name)
+    pattern = next(card for card in project.cards if card.id == served.name)
+    return msgspec.structs.replace(pattern, id=name)
 
 
 def _api(gateway: Gateway) -> ClientAPI:
     """The API in whose shape to answer: by the path, or, where two share it, by Anthropic's version header."""
+    project = _project(gateway)
     if "anthropic-version" in request.headers:
-        for api in gateway.apis:
+        for api in project.apis:
             if b"anthropic-version" in api.forwarded_headers:
                 return api
-    return gateway.routes.api_of(request.path) or gateway.apis[0]
+    return project.routes.api_of(_path()) or project.apis[0]
 
 
 def _no_such_model(name: str) -> RequestError:

@@ -5,18 +5,15 @@ It also is what the server talks to at shutdown: `start_draining` and `end_strea
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import msgspec
-
-from providers.errors import ErrorKind, GatewayError, RequestError
-from proxy.apis.base import ClientAPI, ModelCard
-from proxy.apis.routes import RouteTable
+from providers.errors import ErrorKind, GatewayError
 from proxy.exchange.exchange import Exchange
-from proxy.exchange.model import ServedModel
+from proxy.generation import Generation
 from proxy.observe.metrics import OPEN_REQUESTS
-from proxy.routing import ModelTable
+from proxy.plugins.detached import DetachedWork
+from proxy.project import Project
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -24,63 +21,69 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds, sizes in bytes."""
-
-    max_body_bytes: int = 10 * 1024 * 1024
-    body_timeout: float = 30.0
-    max_concurrent_requests: int = 10_000
-    request_timeout: float = 3600.0
-
-
 class Gateway:
-    """The ASGI app of one worker process. It serves no model until `install` is called."""
+    """The ASGI app of one worker process. It serves no model until its generation was started."""
 
-    def __init__(
-        self,
-        *,
-        apis: Sequence[ClientAPI],
-        limits: Limits,
-        request_id_header: str = "x-request-id",
-        write_timeout: float = 30.0,
-    ) -> None:
-        self._models: ModelTable[ServedModel] = ModelTable(())
-        self.cards: list[ModelCard] = []
-        self.apis = list(apis)
-        self._limits = limits
-        self.max_body_bytes = limits.max_body_bytes
-        self.body_timeout = limits.body_timeout
-        self.request_timeout = limits.request_timeout
-        self.request_id_header = request_id_header.lower().encode("latin-1")
-        self.write_timeout = write_timeout
-        """Seconds that one write to a client may take, where the server itself sets no deadline (HTTP/2)."""
+    def __init__(self, generation: Generation, detached: DetachedWork) -> None:
+        self.generation = generation
+        """What new requests are served by."""
+        self.detached = detached
+        """Where plugins work on after a response."""
         self.draining = False
         self.fallback: ASGIApp | None = None
         """Everything that is not an LLM route (the admin app), lifespan included."""
         self.exchanges: set[Exchange] = set()
         """Requests under way."""
-        self.routes = RouteTable(self.apis)
+        self.write_timeout = generation.config.server.write_timeout / 1000
+        """Seconds that one write to a client may take, where the server itself sets no deadline (HTTP/2)."""
+        self._take_limits(generation)
 
-    def install(self, models: ModelTable[ServedModel], cards: Sequence[ModelCard]) -> None:
-        """Serve these models, whose providers are configured, from now on. Who made them closes them."""
-        self._models = models
-        self.cards = list(cards)
+    def _take_limits(self, generation: Generation) -> None:
+        """Times in seconds, sizes in bytes."""
+        server = generation.config.server
+        self.max_body_bytes = server.max_body_bytes
+        self.body_timeout = server.body_timeout / 1000
+        self.request_timeout = server.request_timeout / 1000
+        self.request_id_header = server.request_id_header.encode("latin-1")
+        self._max_concurrent_requests = server.max_concurrent_requests
+
+    def install(self, generation: Generation) -> Generation:
+        """Serve new requests by `generation`, which is started. Returns the one before; who made it closes it."""
+        before, self.generation = self.generation, generation
+        self._take_limits(generation)
+        return before
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            match = self.routes.match(scope["method"], scope["path"])
+            project = self.generation.default
+            match = project.routes.match(scope["method"], scope["path"])
+            if match is None:
+                project, scope = self._find_project(scope)
+                if project is not self.generation.default or "triway.path" in scope:
+                    match = project.routes.match(scope["method"], scope["triway.path"])
             if match is not None:
-                await self._exchange(Exchange(self, match, scope, receive, send))
+                await self._exchange(Exchange(self, project, match, scope, receive, send))
                 return
         if self.fallback is not None:
             await self.fallback(scope, receive, send)
 
+    def _find_project(self, scope: Any) -> tuple[Project, Any]:
+        """The project that a path's first segment names, and the scope with the path below it as `triway.path`."""
+        _, name, rest = (scope["path"] + "//").split("/", 2)
+        project = self.generation.projects.get(name)
+        if project is None:
+            return self.generation.default, scope
+        return project, {**scope, "triway.project": project, "triway.path": f"/{rest.rstrip('/')}"}
+
     async def _exchange(self, exchange: Exchange) -> None:
+        generation = exchange.generation
+        generation.acquire()
         self.exchanges.add(exchange)
         OPEN_REQUESTS.inc()
         try:
             await exchange.run()
         finally:
+            generation.release()
             self.exchanges.discard(exchange)
             OPEN_REQUESTS.dec()
 
@@ -88,7 +91,7 @@ class Gateway:
 
     def refusal(self) -> GatewayError | None:
         """Why no further request can be taken now, if so. The asking exchange is counted already."""
-        if len(self.exchanges) > self._limits.max_concurrent_requests:
+        if len(self.exchanges) > self._max_concurrent_requests:
             return GatewayError(
                 "too many requests at once; try again in a moment",
                 kind=ErrorKind.UNAVAILABLE,
@@ -96,18 +99,6 @@ class Gateway:
                 retry_after=1.0,
             )
         return None
-
-    def resolve(self, name: str) -> tuple[ServedModel, str | None]:
-        """The entry that serves a model name, and what its `*` matched. Raises `RequestError` (404)."""
-        found = self._models.resolve(name)
-        if found is None:
-            raise RequestError(
-                f"the model '{name[:200]}' does not exist on this gateway; GET /v1/models lists those that do",
-                param="model",
-                code="model_not_found",
-                status=404,
-            )
-        return found
 
     # -- what the server asks -----------------------------------------------------------------------------------------
 

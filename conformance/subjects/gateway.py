@@ -15,7 +15,7 @@ from conformance.subjects.http_subject import HTTPSubject
 from conformance.subjects.provider import slots_of
 from conformance.subjects.speaker import Speaker
 from conformance.wires import WIRES, WireFormat
-from proxy.apis import BUILTIN_APIS, api_registry, make_apis
+from proxy.apis import BUILTIN_APIS, api_registry
 from proxy.app import make_app
 from proxy.config import GatewayConfig, ModelEntry, ProjectConfig
 from proxy.config.settings import ServerConfig
@@ -40,7 +40,7 @@ class GatewaySubject(HTTPSubject):
         return f"{self.model}-impatient" if question.impatient else self.model
 
     def _served(self) -> list[ServedModel]:
-        return [self._gateway.resolve(name)[0] for name in (self.model, f"{self.model}-impatient")]
+        return [self._gateway.generation.default.resolve(name)[0] for name in (self.model, f"{self.model}-impatient")]
 
     def counted(self) -> Usage:
         """From the counters behind /metrics."""
@@ -95,7 +95,7 @@ async def open_gateway(speakers: Iterable[Speaker], url: str) -> AsyncIterator[l
     ]
     project = ProjectConfig(name="default", models=tuple(entries))
     gateway_config = GatewayConfig(projects=(project,), server=ServerConfig(port=0))
-    gateway = make_app(gateway_config, make_apis(api_registry()))
+    gateway = make_app(gateway_config, api_registry())
     shutdown = trio.Event()
     async with trio.open_nursery() as nursery:
 

@@ -50,6 +50,31 @@ def merge_usage(old: Usage | None, new: Usage) -> Usage:
     return merged
 
 
+def add_usage(first: Usage | None, second: Usage | None) -> Usage | None:
+    """What both together cost. Returns a new object; changes neither."""
+    if first is None or second is None:
+        return first or second
+    details = second.details or first.details
+    if first.details is not None and second.details is not None:
+        details = TokenDetails(
+            **{name: _sum(getattr(first.details, name), getattr(second.details, name)) for name in _DETAILS}
+        )
+    return Usage(
+        prompt_tokens=_sum(first.prompt_tokens, second.prompt_tokens),
+        completion_tokens=_sum(first.completion_tokens, second.completion_tokens),
+        total_tokens=_sum(first.total_tokens, second.total_tokens),
+        details=details,
+        extra={**first.extra, **second.extra},
+    )
+
+
+_DETAILS = TokenDetails.__struct_fields__
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first if second is None else first + second
+
+
 def _merge_details(old: TokenDetails | None, new: TokenDetails) -> TokenDetails:
     if old is None:
         return new

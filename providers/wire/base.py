@@ -86,7 +86,12 @@ class EncodedRequest(msgspec.Struct):
 
 
 class StreamEncoder(Protocol):
-    """Turns chunks into a client's streamed body. One for each stream; it keeps what the API's grammar needs."""
+    """Turns chunks into a client's streamed body. One for each stream; it keeps what the API's grammar needs.
+
+    An encoder with a class attribute `relays = True` may be given chunks of its own API with their `raw`, and between
+    them others that a plugin changed (which have none): it relays what it can, notes what the relayed bytes said, and
+    keeps the grammar over both. Any other encoder is given chunks without `raw` only.
+    """
 
     dropped_blocks: int
     """Parts so far that the client's API cannot say (opaque parts of another API)."""

@@ -17,10 +17,9 @@ def api_registry() -> Registry[ClientAPI]:
     return Registry(ClientAPI, "client API", BUILTIN_APIS)  # type: ignore[type-abstract]
 
 
-def make_apis(registry: Registry[ClientAPI]) -> list[ClientAPI]:
-    """One of each API of the registry, constructed; the built-in ones first."""
-    added = [name for name in registry.names() if name not in BUILTIN_APIS]
-    return [registry.get(name)() for name in (*BUILTIN_APIS, *added)]
+def api_names(registry: Registry[ClientAPI]) -> list[str]:
+    """The names of a registry's APIs, the built-in ones first."""
+    return [*BUILTIN_APIS, *(name for name in registry.names() if name not in BUILTIN_APIS)]
 
 
-__all__ = ["BUILTIN_APIS", "ClientAPI", "ClientCall", "ModelCard", "Operation", "api_registry", "make_apis"]
+__all__ = ["BUILTIN_APIS", "ClientAPI", "ClientCall", "ModelCard", "Operation", "api_names", "api_registry"]

@@ -28,7 +28,7 @@ class StreamEmitter(ChunkEmitter):
         self,
         api: ClientAPI,
         request: LLMRequest,
-        metrics: ModelMetrics,
+        metrics: ModelMetrics | None,
         write: Callable[[bytes], Awaitable[None]],
     ) -> None:
         self.accumulator = Accumulator()
@@ -44,7 +44,8 @@ class StreamEmitter(ChunkEmitter):
         self._encoder = api.stream_encoder(request)
         self._encoded = False
         """Whether anything was encoded: then the end must be encoded too."""
-        self._metrics = metrics
+        self.metrics = metrics
+        """Of the model that is asked; None: not known yet."""
         self._last_at = 0.0
         self._write = write
 
@@ -106,8 +107,8 @@ class StreamEmitter(ChunkEmitter):
         now = trio.current_time()
         if self.first_at is None:
             self.first_at = now
-        else:
-            self._metrics.gap.observe(now - self._last_at)
+        elif self.metrics is not None:
+            self.metrics.gap.observe(now - self._last_at)
         self._last_at = now
         if data:
             await self._write(data)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
-from providers.model import RequestNotes
+from providers.model import LLMRequest, RequestMetadata, RequestNotes
 from proxy.apis.base import ClientCall
 from proxy.apis.routes import Match
+from proxy.exchange import with_plugins
 from proxy.exchange.body import ClientGoneError, read_body
 from proxy.exchange.model import ServedModel
 from proxy.exchange.operations import OPERATIONS
@@ -32,12 +33,19 @@ from proxy.server.app import ClientDisconnectedError
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
+    from proxy.plugins.pipeline import PipelineRun
+    from proxy.project import Project
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Headers = list[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
+_UNBUFFERED = (
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+"""No proxy on the way may hold events back."""
 
 
 class Exchange:
@@ -47,15 +55,33 @@ class Exchange:
     `start`, any number of `write` and `end`. It raises a `GatewayError` for what went wrong; the client is told here.
     """
 
-    def __init__(self, gateway: Gateway, match: Match, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        project: Project,
+        match: Match,
+        scope: Mapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self.gateway = gateway
+        self.generation = gateway.generation
+        self.project = project
+        self.plugins: PipelineRun | None = None
+        """Its way through the project's plugins, once it is on it."""
         self.api = match.api
         self.params = match.params
+        self.path: str = scope.get("triway.path", scope["path"])
+        """Below the project's own prefix."""
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(gateway.request_id_header))
         self.outcome = Outcome(
-            request_id=self.request_id, api=match.api.api, operation=match.operation, client=scope.get("client")
+            request_id=self.request_id,
+            api=match.api.api,
+            operation=match.operation,
+            project=project.name,
+            client=scope.get("client"),
         )
         self.started_at = trio.current_time()
         self._receive = receive
@@ -112,6 +138,8 @@ class Exchange:
                 outcome.served.metrics.open_streams.dec()
             outcome.duration = trio.current_time() - self.started_at
             record(outcome)
+            if self.plugins is not None:
+                with_plugins.end(self)
 
     async def _live(self) -> None:
         error: GatewayError | None = None
@@ -130,7 +158,7 @@ class Exchange:
         except GatewayError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001 - a provider's fault must not take the connection with it
-            error = _find_gateway_error(caught) or self._internal_error(caught)
+            error = self.understand(caught)
         if error is not None:
             self.outcome.error = error
             if self.outcome.departed is None:
@@ -157,7 +185,7 @@ class Exchange:
         return ClientCall(
             operation=outcome.operation,
             method=scope["method"],
-            path=scope["path"],
+            path=self.path,
             params=self.params,
             body=body,
             headers=self.headers,
@@ -181,10 +209,22 @@ class Exchange:
 
     def serve(self, model: str) -> tuple[ServedModel, str | None]:
         """The entry that serves `model`, and what its `*` stood for. Raises `RequestError` (404)."""
-        self.outcome.requested_model = model
-        served, matched = self.gateway.resolve(model)
+        if self.outcome.requested_model is None:
+            self.outcome.requested_model = model
+        served, matched = self.project.resolve(model)
         self.outcome.served = served
         return served, matched
+
+    async def admit(self, request: LLMRequest) -> LLMRequest:
+        """Have the plugins look at a request before a model is asked for anything but an answer. Returns the request to
+        ask with. Raises what a plugin refuses it with."""
+        return await with_plugins.admit(self, request) if self.project.pipeline else request
+
+    async def admit_model(self, model: str, metadata: RequestMetadata | None = None) -> str:
+        """The same for what is no conversation: plugins see a request without messages. Returns the model to ask."""
+        if not self.project.pipeline:
+            return model
+        return (await self.admit(LLMRequest(model=model, metadata=metadata or RequestMetadata()))).model
 
     async def reply(self, status: int, body: bytes, headers: Headers) -> None:
         """Answer whole, in JSON."""
@@ -205,6 +245,11 @@ class Exchange:
         if outcome.served is not None:
             outcome.served.metrics.open_streams.inc()
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def start_stream(self, request: LLMRequest) -> None:
+        """Begin a streamed answer to `request`."""
+        content_type = (b"content-type", self.api.stream_content_type(request))
+        await self.start(200, [content_type, *_UNBUFFERED, *self.answer_headers(self.outcome.notes)])
 
     async def write(self, data: bytes) -> None:
         """Write a piece of a begun answer. Carries back-pressure. When the client is gone, the request ends here or,
@@ -266,6 +311,8 @@ class Exchange:
         ]
         if self.outcome.served is not None:
             headers.append((b"x-triway-model", self.outcome.served.name.encode()))
+        if self.plugins is not None:
+            headers += encoded(self.plugins.context.response_headers)
         return headers
 
     def _out_of_time(self) -> GatewayError:
@@ -277,6 +324,10 @@ class Exchange:
         milliseconds = round(self.gateway.request_timeout * 1000)
         message = f"the answer was not complete within {milliseconds} ms"
         return GatewayError(message, kind=ErrorKind.TIMEOUT, status=504)
+
+    def understand(self, error: Exception) -> GatewayError:
+        """The gateway error that an exception is, or holds; any other is logged, and the client learns no more."""
+        return _find_gateway_error(error) or self._internal_error(error)
 
     def _internal_error(self, error: Exception) -> GatewayError:
         served = self.outcome.served
@@ -311,10 +362,12 @@ def _printable(name: str) -> str:
 
 
 def _find_gateway_error(error: Exception) -> GatewayError | None:
-    """The first gateway error in an exception group: a provider may use a nursery of its own."""
+    """The gateway error itself, or the first in an exception group: a provider may use a nursery of its own."""
+    if isinstance(error, GatewayError):
+        return error
     if isinstance(error, ExceptionGroup):
         for inner in error.exceptions:
-            found = inner if isinstance(inner, GatewayError) else _find_gateway_error(inner)
+            found = _find_gateway_error(inner)
             if found is not None:
                 return found
     return None

@@ -9,6 +9,7 @@ import msgspec
 from providers.provider import Provider
 from proxy.apis.allowed_paths import Rule
 from proxy.observe.metrics import ModelMetrics
+from proxy.routing.health import ModelHealth
 
 
 class ServedModel(msgspec.Struct, kw_only=True):
@@ -18,6 +19,7 @@ class ServedModel(msgspec.Struct, kw_only=True):
     provider_type: str
     provider: Provider
     metrics: ModelMetrics
+    health: ModelHealth
     on_disconnect: Literal["cancel", "drain"] = "cancel"
     drain_timeout: float = 30.0
     """How long a drained stream may go on after its client left, in seconds."""

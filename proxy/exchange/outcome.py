@@ -20,6 +20,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     request_id: str
     api: str
     operation: str
+    project: str = ""
     client: tuple[str, int] | None = None
     requested_model: str | None = None
     served: ServedModel | None = None
@@ -40,6 +41,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     chunks: int = 0
     dropped_blocks: int = 0
     notes: RequestNotes | None = None
+    answered_by: str | None = None
+    """The plugin that answered in the model's place."""
+    asked_again: int = 0
+    """How many times plugins had the model asked again."""
 
     @property
     def recorded_status(self) -> int:
@@ -57,7 +62,7 @@ def record(outcome: Outcome) -> None:
 
 def _count(outcome: Outcome) -> None:
     served = outcome.served
-    model = served.metrics if served is not None else metrics.NO_MODEL
+    model = served.metrics if served is not None else metrics.no_model(outcome.project)
     model.request(outcome.api, outcome.recorded_status).inc()
     model.duration.observe(outcome.duration)
     if outcome.first_token is not None:
@@ -97,6 +102,7 @@ def _count(outcome: Outcome) -> None:
 def _log(outcome: Outcome) -> None:
     line: dict[str, object] = {
         "request_id": outcome.request_id,
+        "project": outcome.project,
         "api": outcome.api,
         "model": outcome.requested_model[:200] if outcome.requested_model is not None else None,
         "status": outcome.recorded_status,
@@ -109,6 +115,10 @@ def _log(outcome: Outcome) -> None:
     if outcome.served is not None:
         line["entry"] = outcome.served.name
         line["provider"] = outcome.served.provider_type
+    if outcome.answered_by is not None:
+        line["answered_by"] = outcome.answered_by
+    if outcome.asked_again:
+        line["asked_again"] = outcome.asked_again
     if outcome.stream:
         line["stream"] = True
         line["chunks"] = outcome.chunks

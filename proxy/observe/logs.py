@@ -54,6 +54,15 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+def set_level(level: Level) -> None:
+    """Change what is written from now on; everything else stays as `configure_logging` left it."""
+    global _logger
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    _logger = structlog.get_logger().bind()
+    logging.getLogger().setLevel(number)
+
+
 _logger: structlog.typing.FilteringBoundLogger | None = None
 """Bound once: a lazy logger is bound anew for every line."""
 

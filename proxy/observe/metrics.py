@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 _REGISTRY = CollectorRegistry()
-_MODEL = ("model", "provider")
+_MODEL = ("project", "model", "provider")
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _GAPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -70,6 +70,15 @@ DEPARTURES = Counter(
 )
 UPSTREAM_ERRORS = Counter(
     "triway_upstream_errors_total", "Failures of providers, by kind.", (*_MODEL, "kind"), registry=_REGISTRY
+)
+FALLBACKS = Counter(
+    "triway_fallbacks_total", "Failures of a model after which another one was asked.", _MODEL, registry=_REGISTRY
+)
+HEDGES = Counter(
+    "triway_hedges_total",
+    "Models asked beside one that was silent (started), and those cancelled since another one won (lost).",
+    (*_MODEL, "outcome"),
+    registry=_REGISTRY,
 )
 SKIPPED_EVENTS = Counter(
     "triway_skipped_events_total", "Malformed provider events left out of streams.", _MODEL, registry=_REGISTRY
@@ -160,14 +169,15 @@ class PluginMetrics:
 class ModelMetrics:
     """The series of one model entry, looked up once: labels cost more than counting does."""
 
-    def __init__(self, model: str, provider: str) -> None:
-        labels = (model, provider)
+    def __init__(self, model: str, provider: str, project: str) -> None:
+        labels = (project, model, provider)
         self._labels = labels
         self.open_streams = OPEN_STREAMS.labels(*labels)
         self.first_token = FIRST_TOKEN.labels(*labels)
         self.gap = GAP.labels(*labels)
         self.duration = DURATION.labels(*labels)
         self.retries = RETRIES.labels(*labels)
+        self.fallbacks = FALLBACKS.labels(*labels)
         self.skipped_events = SKIPPED_EVENTS.labels(*labels)
         self.dropped_blocks = DROPPED_BLOCKS.labels(*labels)
         self.dropped_parameters = DROPPED_PARAMETERS.labels(*labels)
@@ -187,12 +197,22 @@ class ModelMetrics:
     def departure(self, phase: str, reason: str) -> Counter:
         return DEPARTURES.labels(*self._labels, phase, reason)
 
+    def hedge(self, outcome: str) -> Counter:
+        return HEDGES.labels(*self._labels, outcome)
+
     def upstream_error(self, kind: str) -> Counter:
         return UPSTREAM_ERRORS.labels(*self._labels, kind)
 
 
-NO_MODEL = ModelMetrics("", "")
-"""For requests that never came to a model."""
+_no_model: dict[str, ModelMetrics] = {}
+
+
+def no_model(project: str) -> ModelMetrics:
+    """For a project's requests that never came to a model."""
+    found = _no_model.get(project)
+    if found is None:
+        found = _no_model[project] = ModelMetrics("", "", project)
+    return found
 
 
 def render() -> bytes:

@@ -78,7 +78,7 @@ class ChunkChain:
     async def push(self, chunk: LLMResponse) -> list[LLMResponse]:
         """What leaves the chain because `chunk` entered it. Raises what a plugin ends the stream with."""
         out: list[LLMResponse] = []
-        if chunk.kind is EventKind.CHUNK or chunk.kind is EventKind.USAGE:
+        if belongs_to_answer(chunk):
             await self._feed(0, chunk, out)
         else:
             out.append(chunk)
@@ -223,6 +223,14 @@ def merge_chunks(chunks: list[LLMResponse]) -> LLMResponse:
     for chunk in chunks:
         accumulator.add(chunk)
     return accumulator.chunk()
+
+
+def belongs_to_answer(chunk: LLMResponse) -> bool:
+    """Whether a chunk is part of the answer: not a keep-alive, nor a terminator that only ends it."""
+    kind = chunk.kind
+    if kind is EventKind.DONE:
+        return bool(chunk.choices or chunk.usage)
+    return kind is EventKind.CHUNK or kind is EventKind.USAGE
 
 
 def says_something(chunk: LLMResponse) -> bool:

@@ -79,8 +79,12 @@ class PipelineRun:
         self.context = context
         self.taking_part: list[LoadedPlugin] = []
         """The plugins whose conditions hold, by rising priority."""
+        self.answered_by: str | None = None
+        """The plugin that answered instead of the model."""
+        self.sent: Callable[[], LLMResponse | None] | None = None
+        """What a stream's client was sent so far. Set by who writes."""
         self._around: list[LoadedPlugin] | None = None
-        """Those around the plugin that answered instead of the model; None: the model answers."""
+        """The plugins around that one; None: the model answers."""
         self._data: dict[int, dict[str, Any]] = {}
 
     # -- the phases ---------------------------------------------------------------------------------------------------
@@ -118,19 +122,21 @@ class PipelineRun:
             self.taking_part.sort(key=lambda loaded: order[id(loaded)])
         return None
 
-    async def whole(self, ask: Callable[[], Awaitable[LLMResponse]]) -> LLMResponse:
-        """The model's whole answer, as the plugins leave it. `ask` asks the model for the context's request.
+    async def whole(self, ask: Callable[[], Awaitable[LLMResponse]], answer: PluginAnswer | None = None) -> LLMResponse:
+        """The whole answer, as the plugins leave it: a plugin's own `answer`, or what `ask` brings. That asks the model
+        for the context's request.
 
         Raises what `ask` raises, or what a plugin makes of it.
         """
         while True:
-            try:
-                self.context.response = await ask()
-            except GatewayError as error:
-                answer = await self.on_model_error(error)
-                if answer is None:
+            if answer is not None:
+                self.context.response, answer = answer.whole(), None
+            else:
+                try:
+                    self.context.response = await ask()
+                except GatewayError as error:
+                    answer = await self.on_model_error(error)
                     continue
-                self.context.response = answer.whole()
             if not await self.after_model():
                 assert self.context.response is not None
                 return self.context.response
@@ -188,7 +194,7 @@ class PipelineRun:
         context = self.context
         context.retry_count += 1
         context.response = context.error = context.chunk = None
-        self._around = None
+        self._around = self.answered_by = None
 
     def _spent(self) -> bool:
         return self.context.retry_count >= self.pipeline.max_retries
@@ -294,6 +300,7 @@ class PipelineRun:
         return self.taking_part if self._around is None else self._around
 
     def _stand_in(self, loaded: LoadedPlugin, order: dict[int, int]) -> None:
+        self.answered_by = loaded.name
         place = order[id(loaded)]
         self._around = [other for other in self.taking_part if order[id(other)] < place]
 

@@ -32,7 +32,8 @@ OVERLOADED = Answer(status=529, headers={"content-type": "application/json", "re
 
 
 def providers_of(gateway: Running) -> list[HTTPProvider]:
-    providers = [gateway.gateway.resolve(card.id)[0].provider for card in gateway.gateway.cards]
+    project = gateway.gateway.generation.default
+    providers = [project.resolve(card.id)[0].provider for card in project.cards]
     return [provider for provider in providers if isinstance(provider, HTTPProvider)]
 
 

@@ -65,7 +65,19 @@ def request_lines(log: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "request"]
 
 
-ALWAYS = {"event", "level", "timestamp", "request_id", "api", "model", "status", "duration_ms", "bytes_in", "bytes_out"}
+ALWAYS = {
+    "event",
+    "level",
+    "timestamp",
+    "request_id",
+    "project",
+    "api",
+    "model",
+    "status",
+    "duration_ms",
+    "bytes_in",
+    "bytes_out",
+}
 SERVED = {"entry", "provider", "client"}
 COUNTED = {"prompt_tokens", "completion_tokens"}
 
@@ -94,6 +106,7 @@ async def test_a_good_request_is_one_line_and_one_of_each_count(
         "level": "info",
         "timestamp": "",
         "request_id": "abc",
+        "project": "default",
         "api": client_api,
         "model": "mine",
         "entry": "m*",

@@ -16,12 +16,14 @@ import openai
 import trio
 
 from conformance.replay import Play, ReplayServer, Script
-from proxy.apis import api_registry, make_apis
+from proxy.apis import api_registry
 from proxy.app import make_app
 from proxy.config import load_config
 from proxy.gateway import Gateway
 from proxy.observe.logs import configure_logging
+from proxy.plugins import Plugin
 from proxy.server import ServerSettings, serve_in_task
+from tests.support.plugins import registry_with
 
 _SSL = ssl.create_default_context()
 """Made once: each SDK client would read all of the system's certificates again."""
@@ -87,9 +89,13 @@ async def serving(
     *,
     server: dict[str, Any] | None = None,
     extensions: Sequence[Path] = (),
+    plugins: Sequence[dict[str, Any] | type[Plugin]] = (),
+    config: dict[str, Any] | None = None,
     log: TextIO | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway with these models. On the way out it is stopped as SIGTERM would.
+
+    `plugins`: entries, or classes (as `plugin_class` makes them), each its own entry. `config`: more top-level keys.
 
     With `log` everything that it logs goes there, as JSON lines; else only errors are, to stderr.
     """
@@ -100,15 +106,18 @@ async def serving(
             "server": {"port": 0, **(server or {})},
             "models": list(models),
             "availableExtensions": [{"path": str(extension)} for extension in extensions],
+            "plugins": [entry if isinstance(entry, dict) else {"name": entry.metadata.name} for entry in plugins],
+            **(config or {}),
         }
         path.write_text(json.dumps(content))  # JSON is YAML
         apis = api_registry()
-        config = load_config(path, {}, apis=apis)
-    app = make_app(config, make_apis(apis))
+        known = registry_with(entry for entry in plugins if not isinstance(entry, dict))
+        checked = load_config(path, {}, plugins=known, apis=apis)
+    app = make_app(checked, apis)
     settings = ServerSettings(
         bind=["127.0.0.1:0"],
-        write_timeout=config.server.write_timeout / 1000,
-        graceful_timeout=config.server.graceful_timeout / 1000,
+        write_timeout=checked.server.write_timeout / 1000,
+        graceful_timeout=checked.server.graceful_timeout / 1000,
     )
     shutdown = trio.Event()
     with trio.fail_after(60):
@@ -130,12 +139,14 @@ async def gateway_to(
     script: Script | Sequence[Play] | Play,
     *,
     server: dict[str, Any] | None = None,
+    plugins: Sequence[dict[str, Any] | type[Plugin]] = (),
     log: TextIO | None = None,
     **entry: Any,
 ) -> AsyncIterator[tuple[ReplayServer, Running]]:
     """A replay server that plays `script`, and a gateway whose one model `m` is there. `entry` as in `model`."""
     async with ReplayServer(script) as upstream:
-        async with serving([model(api, upstream.url, **entry)], server=server, log=log) as gateway:
+        models = [model(api, upstream.url, **entry)]
+        async with serving(models, server=server, plugins=plugins, log=log) as gateway:
             yield upstream, gateway
 
 

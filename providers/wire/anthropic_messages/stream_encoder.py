@@ -3,7 +3,8 @@
 Theory of operation. An encoder is in one of two modes.
 
 * *Relay*, as long as the chunks come from this same API unchanged: their own bytes go out. The encoder only notes which
-  blocks are open. A changed chunk that extends an open block is encoded in between.
+  blocks are open. A changed chunk that extends an open block is encoded in between; where the end of that block went
+  into the change, it is made up for before the next event that cannot stand inside a block.
 * *Encode*, from the first chunk that fits no other way (another API's, or one in which a plugin began a block or
   changed the end): everything is made from the model. There is no way back within a stream, since the block numbers
   have parted.
@@ -46,6 +47,8 @@ from providers.wire.repeat import repeat_event
 from providers.wire.seals import seal
 
 _PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+_OUTSIDE_OF_BLOCKS = (b'"content_block_start"', b'"message_delta"', b'"message_stop"')
+"""As they stand in an event's bytes. In a text's JSON the quotes would be escaped."""
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 _TEXT_DELTA = b'{"type":"text_delta","text":'
@@ -56,7 +59,7 @@ _json = msgspec.json.Encoder().encode
 class _Block:
     """A block that was begun on the client's wire."""
 
-    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signer")
+    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signed", "signer")
 
     def __init__(self, index: int, key: tuple[type, int]) -> None:
         self.index = index
@@ -69,6 +72,8 @@ class _Block:
         """A thinking block's signature so far. SDKs take the last `signature_delta` for the whole: it goes out once."""
         self.signer = ReasoningPart()
         """A thinking block's format and id, as far as they are known."""
+        self.signed = ""
+        """What of it has gone out."""
         self.lingers = False
         self.ended = False
 
@@ -109,6 +114,8 @@ class AnthropicStreamEncoder:
         "dropped_blocks",
     )
 
+    relays = True
+
     def __init__(self, request: LLMRequest) -> None:
         self.dropped_blocks = 0
         self._request = request
@@ -133,9 +140,11 @@ class AnthropicStreamEncoder:
     def encode(self, chunk: LLMResponse) -> bytes:
         raw = chunk.raw
         if raw is not None and raw.api == API:
+            self._relaying = self._relaying and self._fits_grammar(chunk, raw.body)
             if self._relaying:
+                missing = self._missing_end(raw.body)
                 self._observe(chunk, raw.body)
-                return raw.body
+                return missing + raw.body
             if chunk.kind is EventKind.KEEP_ALIVE:
                 return raw.body
         if chunk.kind is EventKind.KEEP_ALIVE:
@@ -194,6 +203,27 @@ class AnthropicStreamEncoder:
         return b"".join(out)
 
     # Relay mode.
+
+    def _fits_grammar(self, chunk: LLMResponse, body: bytes) -> bool:
+        """Whether an event can be relayed: not a delta whose block the client never saw begin."""
+        if chunk.kind is not EventKind.CHUNK or b'"content_block_delta"' not in body:
+            return True
+        current = self._current
+        return all(
+            current is not None and current.key == (type(part), part.index)
+            for choice in chunk.choices
+            for part in _parts(choice)
+        )
+
+    def _missing_end(self, body: bytes) -> bytes:
+        """The end of a block that a changed chunk swallowed, due before `body`."""
+        current = self._current
+        if current is None or not any(event in body for event in _OUTSIDE_OF_BLOCKS):
+            return b""
+        out: list[bytes] = []
+        self._end_block(current, out)
+        self._current = None
+        return b"".join(out)
 
     def _observe(self, chunk: LLMResponse, body: bytes) -> None:
         """Note what a relayed event did to the client's view."""
@@ -297,6 +327,8 @@ class AnthropicStreamEncoder:
         if part.format is not None or part.id is not None:
             signer = block.signer
             block.signer = ReasoningPart(format=part.format or signer.format, id=part.id or signer.id)
+        if self._relaying:  # the block's end will be relayed
+            self._sign(block, out)
 
     def _opaque(self, part: OpaquePart, out: list[bytes]) -> None:
         key = (OpaquePart, part.index)
@@ -387,9 +419,15 @@ class AnthropicStreamEncoder:
         if block.ended:
             return
         block.ended = True
-        if signature := block.whole_signature():
-            _delta(block.index, b'{"type":"signature_delta","signature":', signature, out)
+        self._sign(block, out)
         out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % block.index)
+
+    @staticmethod
+    def _sign(block: _Block, out: list[bytes]) -> None:
+        signature = block.whole_signature()
+        if signature != block.signed:
+            block.signed = signature
+            _delta(block.index, b'{"type":"signature_delta","signature":', signature, out)
 
     def _drop(self, kind: str, index: int) -> None:
         """Count something that cannot be said, once for each thing."""

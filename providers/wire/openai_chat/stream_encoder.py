@@ -8,6 +8,10 @@ and for the stream: at the end the usage, if the client asked for it, then `[DON
 SDKs do with deltas: they join strings, so the role, an id and a name are said once; they merge the entries of a list by
 their `index`, so every entry has one and no list numbers two things alike. Hence a signed block of reasoning is said
 whole, in one entry of `reasoning_details`, when it is over; and a citation when its text is.
+
+A chunk that comes from this same API unchanged is relayed: its own bytes go out, and what they said is noted. Only tool
+calls are numbered across events, so once anything was encoded in between (a plugin may have added or taken away a
+call), chunks with tool calls are encoded, too.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from providers.wire.openai_chat.answer_parts import (
     signed,
     tool_call,
 )
+from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 from providers.wire.openai_chat.usage import encode_usage
 from providers.wire.repeat import repeat_event
@@ -153,7 +158,9 @@ class _ChoiceState:
 class ChatStreamEncoder:
     """Implements `providers.wire.base.StreamEncoder`."""
 
-    __slots__ = ("_choices", "_failed", "_head", "_request", "dropped_blocks")
+    __slots__ = ("_choices", "_encoded", "_ended", "_failed", "_head", "_request", "_usage_said", "dropped_blocks")
+
+    relays = True
 
     def __init__(self, request: LLMRequest) -> None:
         self._request = request
@@ -161,16 +168,25 @@ class ChatStreamEncoder:
         """Every event up to its choices: the same for the whole stream."""
         self._choices: dict[int, _ChoiceState] = {}
         self._failed = False
+        self._encoded = False
+        """Whether any event was made here."""
+        self._ended = False
+        """Whether the provider's own terminator was relayed."""
+        self._usage_said = False
         self.dropped_blocks = 0
         """Parts and citations so far that this API has no place for."""
 
     def encode(self, chunk: LLMResponse) -> bytes:
         """The events that say `chunk`; b"" if there is nothing to say."""
         kind = chunk.kind
+        raw = chunk.raw
+        if raw is not None and raw.api == API and not (self._encoded and _has_tool_calls(chunk)):
+            return self._relay(chunk, raw.body)
         if kind is EventKind.KEEP_ALIVE:
             return b": keep-alive\n\n"
         if kind is EventKind.DONE and not chunk.choices:
             return b""
+        self._encoded = True
         if self._head is None:
             self._start(chunk)
         if chunk.error is not None:
@@ -200,7 +216,7 @@ class ChatStreamEncoder:
 
     def finish(self, response: LLMResponse) -> bytes:
         """The events that end the stream well. `response` is the accumulated answer."""
-        if self._failed:
+        if self._failed or self._ended:
             return b""
         if self._head is None:
             self._start(response)
@@ -210,12 +226,56 @@ class ChatStreamEncoder:
             state = self._state(index)
             if state.finish_reason is None:
                 self._finish_choice(state, reasons.get(index), out)
-        if self._request.include_usage and response.usage is not None:
+        if self._request.include_usage and response.usage is not None and not self._usage_said:
             assert self._head is not None
             usage = ENCODER.encode(encode_usage(response.usage))
             out.append(b"".join((self._head, b'],"usage":', usage, b"}\n\n")))
         out.append(b"data: [DONE]\n\n")
         return b"".join(out)
+
+    # -- relayed events -----------------------------------------------------------------------------------------------
+
+    def _relay(self, chunk: LLMResponse, body: bytes) -> bytes:
+        """The event as it came, if the client is to see it. What it says is noted."""
+        match chunk.kind:
+            case EventKind.KEEP_ALIVE:
+                return body
+            case EventKind.DONE:
+                # After an event made here the end is made here, too: `finish` knows what is missing.
+                self._ended = not self._encoded
+                return body if self._ended else b""
+            case EventKind.ERROR:
+                self._failed = True
+                return body
+            case EventKind.USAGE if not self._request.include_usage:
+                return b""
+        if self._head is None:
+            self._start(chunk)
+        if chunk.usage is not None:
+            self._usage_said = True
+        for choice in chunk.choices:
+            self._note(self._state(choice.index), choice)
+        return body
+
+    @staticmethod
+    def _note(state: _ChoiceState, choice: Choice) -> None:
+        state.role_said = True
+        for part in choice.delta.content if choice.delta is not None else ():
+            state.open_part = (type(part), part.index)
+            if isinstance(part, TextPart):
+                state.chars += len(part.text)
+            elif isinstance(part, ToolCallPart):
+                call = state.calls.get(part.index)
+                if call is None or (part.id and call.head.id and part.id != call.head.id):
+                    call = state.calls[part.index] = _Call(state.call_count, part)
+                    state.call_count += 1
+                    call.said = True
+                call.head.id = call.head.id or part.id
+                call.head.name = call.head.name or part.name
+        if choice.finish_reason is not None:
+            state.finish_reason = choice.finish_reason
+
+    # -- encoded events -----------------------------------------------------------------------------------------------
 
     def _start(self, response: LLMResponse) -> None:
         head = ENCODER.encode(answer_head(response, self._request, "chat.completion.chunk"))
@@ -361,6 +421,14 @@ class ChatStreamEncoder:
         wire = _Choice(state.index, _Delta(), None, state.finish_reason)
         assert self._head is not None
         out.append(b"".join((self._head, ENCODER.encode(wire), b"]}\n\n")))
+
+
+def _has_tool_calls(chunk: LLMResponse) -> bool:
+    return any(
+        isinstance(part, ToolCallPart)
+        for choice in chunk.choices
+        for part in (choice.delta.content if choice.delta is not None else ())
+    )
 
 
 def _arguments(call: _Call, arguments: str) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from providers.errors import BadResponseError, error_of_event
 from providers.model import LLMRequest
+from proxy.exchange import with_plugins
+from proxy.exchange.answers import answer_body
 from proxy.exchange.emitter import StreamEmitter
 from proxy.exchange.model import ServedModel
 
@@ -19,6 +20,9 @@ async def complete(exchange: Exchange) -> None:
     outcome = exchange.outcome
     outcome.stream = request.stream
     outcome.notes = request.notes
+    if exchange.project.pipeline:
+        await with_plugins.complete(exchange, request)
+        return
     served, request.metadata.matched = exchange.serve(request.model)
     if request.stream:
         await _stream(exchange, served, request)
@@ -29,15 +33,7 @@ async def complete(exchange: Exchange) -> None:
 async def _whole(exchange: Exchange, served: ServedModel, request: LLMRequest) -> None:
     response = await served.provider.execute(request)
     exchange.outcome.usage = response.usage
-    raw = response.raw
-    if raw is not None and raw.api == exchange.api.api:
-        body = raw.body
-    elif response.error is not None:
-        raise error_of_event(response.error, None)
-    elif response.choices:
-        body = exchange.api.transform_output(response, request)
-    else:
-        raise BadResponseError("the provider's answer holds no message")
+    body = answer_body(exchange.api, response, request)
     await exchange.reply(200, body, exchange.answer_headers(request.notes))
 
 
@@ -46,9 +42,7 @@ async def _stream(exchange: Exchange, served: ServedModel, request: LLMRequest) 
 
     async def write(data: bytes) -> None:
         if not outcome.in_band:
-            content_type = (b"content-type", exchange.api.stream_content_type(request))
-            headers = [content_type, *_UNBUFFERED, *exchange.answer_headers(request.notes)]
-            await exchange.start(200, headers)
+            await exchange.start_stream(request)
         await exchange.write(data)
 
     emitter = StreamEmitter(exchange.api, request, served.metrics, write)
@@ -64,10 +58,3 @@ async def _stream(exchange: Exchange, served: ServedModel, request: LLMRequest) 
         outcome.chunks = emitter.accumulator.chunks
         outcome.dropped_blocks = emitter.dropped_blocks
     await exchange.end()
-
-
-_UNBUFFERED = (
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-)
-"""No proxy on the way may hold events back."""

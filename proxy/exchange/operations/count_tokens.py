@@ -13,6 +13,7 @@ async def count_tokens(exchange: Exchange) -> None:
     request = exchange.api.transform_input(await exchange.read_call())
     exchange.outcome.stream = request.stream
     exchange.outcome.notes = request.notes
+    request = await exchange.admit(request)
     served, request.metadata.matched = exchange.serve(request.model)
     counted = await served.provider.count_tokens(request)
     headers = exchange.answer_headers(request.notes)

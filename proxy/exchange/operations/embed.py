@@ -12,6 +12,7 @@ async def embed(exchange: Exchange) -> None:
     """Read a request for embeddings and have it answered."""
     request = exchange.api.transform_embedding_input(await exchange.read_call())
     exchange.outcome.notes = request.notes
+    request.model = await exchange.admit_model(request.model, request.metadata)
     served, request.metadata.matched = exchange.serve(request.model)
     response = await served.provider.embed(request)
     exchange.outcome.usage = response.usage

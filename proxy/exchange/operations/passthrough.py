@@ -26,7 +26,7 @@ async def passthrough(exchange: Exchange) -> None:
     raw = scope.get("raw_path") or scope["path"].encode()
     _, _, rest = raw.decode("latin-1").partition(_HERE)
     name, slash, path = rest.partition("/")
-    served, _ = exchange.serve(unquote(name))
+    served, _ = exchange.serve(await exchange.admit_model(unquote(name)))
     if not served.passthrough:
         raise RequestError(f"the model '{served.name}' passes nothing through", status=403)
     method = scope["method"]
