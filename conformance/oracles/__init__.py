@@ -10,6 +10,8 @@ ORACLES = {
     "anthropic-messages": "anthropic_messages",
     "bedrock-converse": "bedrock_converse",
     "gemini-generate": "gemini_generate",
+    "cohere-chat": "cohere_chat",
+    "ollama-chat": "ollama_chat",
 }
 """A line for each API: its module here, which is imported when it is first asked. `base` says how to write one."""
 

@@ -10,6 +10,8 @@ _MODULES = (
     "anthropic_messages",
     "bedrock_converse",
     "gemini_generate",
+    "cohere_chat",
+    "ollama_chat",
 )
 """A line for each API; each module here has a `WIRE`."""
 

@@ -8,20 +8,19 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
+from conformance.facts import FINISH, JSON, Facts, Usage, arguments_of, finish_of
 from conformance.wires.base import ErrorShape, WireFormat
 from conformance.wires.events import Event
 from conformance.wires.framings import AMAZON
 
 _INPUT = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 _FINISH = {
+    **FINISH,
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
     "malformed_model_output": "length",
     "malformed_tool_use": "length",
 }
-"""What only this API says; `finish_of` knows the rest."""
-
 _ERROR_TYPES = {
     400: "ValidationException",
     403: "AccessDeniedException",
@@ -98,7 +97,7 @@ def _usage(told: JSON) -> Usage:
 
 
 def _finished(facts: Facts, word: str | None) -> Facts:
-    facts.finish = finish_of(_FINISH.get(word or "", word), has_calls=bool(facts.tool_calls))
+    facts.finish = finish_of(word, has_calls=bool(facts.tool_calls), words=_FINISH)
     return facts
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _TOKEN_VARIABLE = "AWS_BEARER_TOKEN_BEDROCK"  # noqa: S105 - the name of a variable
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _SIGNING_NAME = "bedrock"
-_SIGNED_HEADERS = {"content-type": "application/json"}
 _KEYS = ("accessKeyId", "secretAccessKey")
 
 
@@ -89,6 +88,7 @@ class BedrockProvider(WireProvider):
     path = "/model"
     embeddings = TITAN
     stream_content_types = (b"application/vnd.amazon.eventstream",)
+    relays_whole_bodies = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,12 @@ class BedrockProvider(WireProvider):
     async def authorize(self, outgoing: OutgoingRequest) -> OutgoingRequest:
         if self._signer is None:
             return outgoing
-        signed = await self._signer.sign(outgoing.method, outgoing.target, _SIGNED_HEADERS, outgoing.body)
+        given = {name.lower(): value for name, value in outgoing.headers.items()}
+        # AWS wants its own headers signed; a request without a body may go out without a type.
+        headers = {name: value for name, value in given.items() if name.startswith("x-amz-")}
+        if outgoing.body or "content-type" in given:
+            headers["content-type"] = given.get("content-type", "application/json")
+        signed = await self._signer.sign(outgoing.method, outgoing.target, headers, outgoing.body)
         return msgspec.structs.replace(outgoing, headers={**outgoing.headers, **signed})
 
     def error_in(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:

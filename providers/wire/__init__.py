@@ -13,7 +13,9 @@ from providers.wire.base import ProviderWire
 WIRE_MODULES = {
     "anthropic-messages": "providers.wire.anthropic_messages",
     "bedrock-converse": "providers.wire.bedrock_converse",
+    "cohere-chat": "providers.wire.cohere_chat",
     "gemini-generate": "providers.wire.gemini_generate",
+    "ollama-chat": "providers.wire.ollama_chat",
     "openai-chat": "providers.wire.openai_chat",
 }
 """API name to the module that holds its `WIRE`."""

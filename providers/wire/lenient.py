@@ -58,9 +58,11 @@ class LenientReader:
         """Whether the event at hand was read leniently, so that it may hold halves of characters."""
 
     def decode(self, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-        """An event. Raises `ValueError` for what is no JSON object, or one whose shape no leaving out can save."""
+        """An event, or a piece of it that an earlier call left raw.
+
+        Raises `ValueError` for what is no JSON object, or one whose shape no leaving out can save.
+        """
         try:
-            self._lenient = False
             return decoder.decode(data)
         except (ValueError, RecursionError):
             self._lenient = True
@@ -73,6 +75,7 @@ class LenientReader:
         """Put together, in place, the characters whose halves came in the event's chunk and in earlier ones."""
         if self._lenient or self._halves:
             self._halves.join(chunk)
+        self._lenient = False
 
 
 def _leave_out(value: object, message: str) -> bool:

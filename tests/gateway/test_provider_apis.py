@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from conformance.oracles import oracle_of
-from conformance.replay import DELIVERIES, Play
-from providers.replay.recording import Kind, Recording
+from conformance.replay import DELIVERIES, Answer, Play
+from providers.replay.recording import BUNDLED, Kind, Recording, load_recording
 from tests.gateway.test_cross_api import assert_same
 from tests.support import facts
 from tests.support.facts import Facts
@@ -20,7 +20,7 @@ from tests.support.gateway import gateway_to
 from tests.support.reading import read_anthropic, read_anthropic_stream, read_openai, read_openai_stream
 from tests.support.recordings import recordings
 
-APIS = ["bedrock-converse"]
+APIS = ["bedrock-converse", "cohere-chat", "ollama-chat"]
 
 
 def of_kind(kind: Kind) -> list[object]:
@@ -71,7 +71,8 @@ async def test_whole_answers(recording: Recording) -> None:
 @pytest.mark.parametrize("recording", of_kind("error"))
 async def test_errors_have_the_clients_own_class_and_the_providers_words(recording: Recording) -> None:
     status = recording.response.status
-    told = json.loads(recording.response.body)["message"]
+    body = json.loads(recording.response.body)
+    told = body.get("message") or body["error"]
     async with gateway_to(recording.api, Play(recording)) as (_, gateway):
         async with gateway.openai() as chat, gateway.anthropic() as messages:
             for sdk, answer in ((openai, await read_openai(chat)), (anthropic, await read_anthropic(messages))):
@@ -81,10 +82,9 @@ async def test_errors_have_the_clients_own_class_and_the_providers_words(recordi
                 assert told in answer[1]
 
 
-@pytest.mark.parametrize("api", APIS)
-async def test_signatures_come_back_to_the_provider_that_made_them(api: str) -> None:
-    recording = next(one.values[0] for one in recordings(api, "json") if one.id == "bundled-reasoning")  # type: ignore[attr-defined]
-    async with gateway_to(api, Play(recording)) as (upstream, gateway):
+async def test_signatures_come_back_to_the_provider_that_made_them() -> None:
+    recording = load_recording(BUNDLED / "bedrock-converse" / "json" / "reasoning.json")
+    async with gateway_to(recording.api, Play(recording)) as (upstream, gateway):
         async with gateway.anthropic() as client:
             first = await client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}])
             turns: Any = [
@@ -96,3 +96,17 @@ async def test_signatures_come_back_to_the_provider_that_made_them(api: str) -> 
         sent = json.loads(upstream.exchanges[-1].request.body)
     given = json.loads(recording.response.body)["output"]["message"]["content"]
     assert sent["messages"][1]["content"] == given
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        ("cohere-chat", b'{"embeddings":{"float":[[0.5,1.0]]},"meta":{"billed_units":{"input_tokens":3}}}'),
+        ("ollama-chat", b'{"model":"n","embeddings":[[0.5,1.0]],"prompt_eval_count":3}'),
+    ],
+)
+async def test_embeddings(api: str, body: bytes) -> None:
+    answer = Answer(headers={"content-type": "application/json"}, body=body, api=api)
+    async with gateway_to(api, Play(answer)) as (_, gateway), gateway.openai() as client:
+        found = await client.embeddings.create(model="m", input="hi", encoding_format="float")
+    assert (found.data[0].embedding, found.usage.prompt_tokens) == ([0.5, 1.0], 3)

@@ -68,6 +68,8 @@ PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "openai-chat": ("openai", {"baseUrl": "{}/v1"}),
     "anthropic-messages": ("anthropic", {"baseUrl": "{}"}),
     "bedrock-converse": ("bedrock", {"baseUrl": "{}", "region": "eu-west-3"}),
+    "cohere-chat": ("cohere", {"baseUrl": "{}"}),
+    "ollama-chat": ("ollama", {"baseUrl": "{}"}),
 }
 """By API: the provider's type and its configuration; `{}` stands for the upstream's address."""
 

@@ -5,8 +5,6 @@ The types and their statuses: https://platform.claude.com/docs/en/api/errors
 
 from __future__ import annotations
 
-import http
-
 import msgspec
 from msgspec import Raw
 
@@ -14,6 +12,7 @@ from providers.errors import ErrorKind, GatewayError, ProviderError, kind_of_sta
 from providers.model import ErrorInfo, RawBody
 from providers.wire.anthropic_messages.structs import API, ERROR_BODY, ErrorBody
 from providers.wire.json_text import FIELDS, UNREADABLE
+from providers.wire.status import status_text
 
 _STATUS_BY_TYPE = {
     "invalid_request_error": 400,
@@ -145,7 +144,7 @@ def _provider_error(status: int, error: ErrorBody, raw: RawBody | None) -> Provi
     if status == 503 and raw is None:  # the service's trouble; UNAVAILABLE is the gateway's own
         kind = ErrorKind.OVERLOADED
     return ProviderError(
-        error.message or f"the provider answered with status {_status_text(status)}",
+        error.message or f"the provider answered with status {status_text(status)}",
         kind=kind,
         status=status,
         upstream_status=status,
@@ -153,15 +152,6 @@ def _provider_error(status: int, error: ErrorBody, raw: RawBody | None) -> Provi
         code=_code(error),
         raw=raw,
     )
-
-
-def _status_text(status: int) -> str:
-    if status == 529:
-        return "529 (Overloaded)"
-    try:
-        return f"{status} ({http.HTTPStatus(status).phrase})"
-    except ValueError:
-        return str(status)
 
 
 def _code(error: ErrorBody) -> str | None:

@@ -7,12 +7,11 @@ error stands in a header (`x-amzn-errortype: ThrottlingException:http://...`), w
 
 from __future__ import annotations
 
-import http
-
 from providers.errors import ErrorKind, ProviderError, kind_of_status
 from providers.model import ErrorInfo, RawBody
 from providers.wire.bedrock_converse.structs import API, ERROR_BODY, ErrorBody
 from providers.wire.json_text import UNREADABLE
+from providers.wire.status import status_text
 
 _STATUS_BY_TYPE = {
     "validationexception": 400,
@@ -94,7 +93,7 @@ def error_in_stream(type_: str, payload: bytes) -> ErrorInfo:
 
 def _provider_error(status: int, message: str, raw: RawBody | None) -> ProviderError:
     if not message:
-        message = f"the provider answered with status {_status_text(status)}"
+        message = f"the provider answered with status {status_text(status)}"
     failed = status == _FAILED_DEPENDENCY
     kind = ErrorKind.SERVER if failed else kind_of_status(status)
     return ProviderError(
@@ -105,10 +104,3 @@ def _provider_error(status: int, message: str, raw: RawBody | None) -> ProviderE
         retryable=False if failed else None,
         raw=raw,
     )
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"{status} ({http.HTTPStatus(status).phrase})"
-    except ValueError:
-        return str(status)
