@@ -115,6 +115,9 @@ class MessageEncoder:
             self._translation.refuse("messages.content.file", "it takes text documents only")
             return None
         if not part.citations:
+            for name in ("filename", "context"):
+                if getattr(part, name) is not None:
+                    self._translation.drop(f"messages.content.file.{name}")
             return {"type": "text", "text": part.text}
         told = {"title": part.filename, "context": part.context, "text": part.text}
         self.documents.append({"data": {name: value for name, value in told.items() if value is not None}})

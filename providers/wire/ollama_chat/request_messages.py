@@ -109,8 +109,9 @@ class MessageEncoder:
         if part.text is None:
             self._translation.refuse("messages.content.file", "it takes text documents only")
             return []
-        if part.citations:
-            self._translation.drop("messages.content.file.citations")
+        for name in ("filename", "context", "citations"):
+            if getattr(part, name):
+                self._translation.drop(f"messages.content.file.{name}")
         return [part.text]
 
     def _result(self, part: ToolResultPart) -> WireObject:
