@@ -218,3 +218,46 @@ async def test_an_upload_that_falls_silent_is_ended_in_time() -> None:
                 head = b"POST /passthrough/m/files HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nfirst"
                 answer = await fetch(("127.0.0.1", gateway.port), head)
     assert answer.status == 408
+
+
+KEYS = {
+    "name": "basic-apikey-auth",
+    "config": {"keys": [{"id": "ann", "key": "sk-client-0123456789", "models": ["m"]}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status"),
+    [
+        ({}, "", 401),
+        ({"authorization": "Bearer sk-wrong"}, "", 401),
+        ({"authorization": "Bearer sk-client-0123456789"}, "", 200),
+        ({"x-api-key": "sk-client-0123456789"}, "", 200),
+        ({}, "?key=sk-client-0123456789", 200),
+    ],
+)
+async def test_plugins_guard_this_way_too(headers: dict[str, str], query: str, status: int) -> None:
+    async with ReplayServer([play(), play()]) as upstream:
+        models = [entry(upstream.url), {**entry(upstream.url), "name": "other"}]
+        async with serving(models, plugins=[KEYS]) as gateway, gateway.http() as http:
+            answer = await http.get(f"/passthrough/m/files{query}", headers=headers)
+            other = await http.get(f"/passthrough/other/files{query}", headers=headers)
+        requests = upstream.requests
+    assert answer.status_code == status
+    assert other.status_code in (401, 403, 404)
+    assert len(requests) == (status == 200)
+    for request in requests:
+        assert "sk-client" not in request.target
+        assert b"sk-client" not in b"".join(value for _, value in request.headers)
+
+
+async def test_a_projects_models_are_below_its_name() -> None:
+    async with ReplayServer(play()) as upstream:
+        projects = [{"name": "first"}, {"name": "team", "models": [entry(upstream.url)]}]
+        everybody = [entry(upstream.url, None)]
+        async with serving(everybody, config={"projects": projects}) as gateway, gateway.http() as http:
+            inside = await http.get("/team/passthrough/m/files/a%20b")
+            outside = await http.get("/passthrough/m/files")
+        [request] = upstream.requests
+    assert (inside.status_code, outside.status_code) == (200, 403)
+    assert request.target == "/v1/files/a%20b"
