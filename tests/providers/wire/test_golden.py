@@ -2,7 +2,8 @@
 
 `golden/NAME.json` holds the client's API and body, and under each wire the model, the body that must come out and the
 parameters that it does not carry; or, where the wire refuses, the parameter that it names and what comes out under
-`dropUnsupported`. To renew the outputs after a wanted change, run with TRIWAY_UPDATE_GOLDEN=1 and review the difference.
+`dropUnsupported`. To renew the outputs after a wanted change, run with TRIWAY_UPDATE_GOLDEN=1 and review the
+difference.
 """
 
 from __future__ import annotations
