@@ -13,6 +13,8 @@ import msgspec
 from providers.errors import BadResponseError, RequestError
 from providers.model import EmbeddingRequest, EmbeddingResponse, Usage
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.cohere_chat.embeddings import MAX_BATCH, embedding_fields
+from providers.wire.cohere_chat.embeddings import decode as decode_cohere
 from providers.wire.embedding import EmbeddingWire, refuse_unknown, texts_of, vectors_of
 
 _ENCODER = msgspec.json.Encoder()
@@ -60,10 +62,27 @@ TITAN = EmbeddingWire(
 """Amazon Titan Text Embeddings: one text a call."""
 
 
+def _encode_cohere(request: EmbeddingRequest, model: str, translation: Translation) -> EncodedRequest:
+    body = embedding_fields(request, translation)
+    return EncodedRequest(body=_ENCODER.encode(body), dropped=list(translation.dropped))
+
+
+COHERE = EmbeddingWire(
+    api="bedrock-cohere-embeddings",
+    target=lambda model: f"/model/{model}/invoke",
+    encode=_encode_cohere,
+    decode=decode_cohere,
+    max_batch=MAX_BATCH,
+)
+"""Cohere Embed: as in Cohere's own API, less the model, and without usage."""
+
+
 def bedrock_embeddings(model: str) -> EmbeddingWire:
     """The body of a model, by its id. Raises `RequestError` for one whose body is not known here."""
     if "titan-embed-text" in model:
         return TITAN
+    if "cohere.embed" in model:
+        return COHERE
     raise RequestError(
         f"'{model[:200]}' is not known to make embeddings on Bedrock; Titan's and Cohere's text models are",
         param="model",

@@ -40,16 +40,21 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def encode(request: EmbeddingRequest, model: str, translation: Translation) -> EncodedRequest:
     """The body. Raises `RequestError` for tokens in place of texts."""
+    body = {"model": model, **embedding_fields(request, translation)}
+    return EncodedRequest(body=msgspec.json.encode(body), dropped=translation.dropped)
+
+
+def embedding_fields(request: EmbeddingRequest, translation: Translation) -> dict[str, Any]:
+    """The body less its model, which other clouds that serve these models have elsewhere."""
     body: dict[str, Any] = {
-        "model": model,
-        "texts": texts_of(request, API),
+        "texts": texts_of(request, translation.target),
         "input_type": request.input_type or DEFAULT_INPUT_TYPE,
         "embedding_types": ["float"],
     }
     if request.dimensions is not None:
         body["output_dimension"] = request.dimensions
     refuse_unknown(request, translation)
-    return EncodedRequest(body=msgspec.json.encode(body), dropped=translation.dropped)
+    return body
 
 
 def decode(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:

@@ -12,6 +12,7 @@ from providers.builtin.bedrock import BedrockProvider
 from providers.errors import ErrorKind, ProviderError, UnsupportedParameterError
 from providers.extension import check_config
 from providers.model import EventKind, LLMRequest, LLMResponse, Message, TextPart
+from providers.provider import RelayRequest
 from tests.providers.wire.bedrock_converse.support import START, STREAM, accumulate, end, message_of, text
 from tests.support.amazon import exception
 from tests.support.collecting import Collected, collect
@@ -229,3 +230,38 @@ async def test_the_region_decides_the_address(region: str, url: str, monkeypatch
     await bedrock.configure(filled)
     assert bedrock.settings.base_url == url
     await bedrock.aclose()
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed"),
+    [
+        (RelayRequest(method="GET", target="/async-invoke?maxResults=2"), "host;x-amz-date"),
+        (RelayRequest(method="POST", target="/model/m/invoke", body=b"{}"), "content-type;host;x-amz-date"),
+        (
+            RelayRequest(
+                method="POST",
+                target="/model/m/invoke",
+                headers={"content-type": "application/x", "x-amzn-bedrock-accept": "a", "x-amz-own": "b"},
+                body=b"x",
+            ),
+            "content-type;host;x-amz-date;x-amz-own",
+        ),
+    ],
+)
+async def test_what_is_passed_on_is_signed(sent: RelayRequest, signed: str) -> None:
+    async with ReplayServer(Play(ANSWER)) as server:
+        bedrock = await provider(server.url, **KEYS)
+        try:
+            response = await bedrock.relay(sent)
+            response.close()
+        finally:
+            await bedrock.aclose()
+        seen = server.exchanges[0].request
+    authorization = (seen.header(b"authorization") or b"").decode()
+    assert f"SignedHeaders={signed}, " in authorization
+    assert all(seen.header(name.encode()) is not None for name in signed.split(";"))
+    assert (seen.target, seen.body) == (sent.target, sent.body)
+
+
+def test_a_body_that_is_signed_comes_in_one_piece() -> None:
+    assert BedrockProvider.relays_whole_bodies

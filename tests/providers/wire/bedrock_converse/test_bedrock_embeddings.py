@@ -12,7 +12,7 @@ from conformance.replay.exchange import ReceivedRequest
 from providers.errors import BadResponseError, RequestError, UnsupportedParameterError
 from providers.model import EmbeddingRequest
 from providers.wire.base import Translation
-from providers.wire.bedrock_converse.embeddings import TITAN, bedrock_embeddings
+from providers.wire.bedrock_converse.embeddings import COHERE, TITAN, bedrock_embeddings
 from tests.support.gateway import serving
 
 
@@ -67,3 +67,18 @@ def test_what_is_no_answer_is_told() -> None:
         TITAN.decode(b"{}", EmbeddingRequest(model="m", texts=["a"]))
     with pytest.raises(RequestError):
         bedrock_embeddings("meta.llama3")
+
+
+def test_cohere_on_bedrock_names_no_model_in_the_body() -> None:
+    wire = bedrock_embeddings("us.cohere.embed-v4:0")
+    assert wire is COHERE
+    request = EmbeddingRequest(model="m", texts=["a", "b"], dimensions=256)
+    body = json.loads(wire.encode(request, "us.cohere.embed-v4:0", Translation("bedrock")).body)
+    assert body == {
+        "texts": ["a", "b"],
+        "input_type": "search_document",
+        "embedding_types": ["float"],
+        "output_dimension": 256,
+    }
+    answer = b'{"id":"x","response_type":"embeddings_by_type","embeddings":{"float":[[1],[2]]}}'
+    assert [one.vector for one in wire.decode(answer, request).embeddings] == [[1], [2]]

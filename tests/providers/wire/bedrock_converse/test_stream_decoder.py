@@ -324,3 +324,11 @@ def test_a_stream_cut_in_a_frame_and_one_without_any() -> None:
 def test_after_its_stop_reason_an_answer_is_whole() -> None:
     stopped = event("messageStop", {"stopReason": "end_turn"})
     assert decode(START + text(0, "x") + stopped + b"\0\0")[-1].choices[0].finish_reason == "stop"
+
+
+def test_a_character_in_two_halves() -> None:
+    halves = [event("contentBlockDelta", b'{"contentBlockIndex":0,"delta":{"text":"%s"}}' % half) for half in HALVES]
+    assert message_of(accumulate(decode(START + b"".join(halves) + end())))[0].text == "a\U0001f600b"
+
+
+HALVES = (b"a\\ud83d", b"\\ude00b")
