@@ -2,23 +2,29 @@
 
 `golden/NAME.json` holds the client's API and body, and under each wire the model, the body that must come out and the
 parameters that it does not carry; or, where the wire refuses, the parameter that it names and what comes out under
-`dropUnsupported`. To renew the outputs after a wanted change, run with TRIWAY_UPDATE_GOLDEN=1 and review the
-difference.
+`dropUnsupported`. `openai-chat/VENDOR` is a vendor's dialect, which clients of the same API meet too. To renew the
+outputs after a wanted change, run with TRIWAY_UPDATE_GOLDEN=1 and review the difference.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from providers.builtin.openai_compatible import CompatibleProvider
 from providers.errors import RequestError, UnsupportedParameterError
+from providers.model import LLMRequest
+from providers.registry import provider_registry
 from providers.wire import load_wire
-from providers.wire.base import Translation, Wire
+from providers.wire.base import EncodedRequest, Translation, Wire
+from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
+from providers.wire.openai_chat.mistral import patch_message
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -33,15 +39,46 @@ MODELS = {
 """The wires that the requests are translated to, each for one model."""
 
 
-def outcome(api: str, model: str, client: str, body: dict[str, Any]) -> dict[str, Any]:
+VENDORS = {
+    "deepseek": "deepseek-v4-pro",
+    "groq": "openai/gpt-oss-120b",
+    "mistral": "magistral-medium-latest",
+    "openrouter": "anthropic/claude-sonnet-4.5",
+    "zai": "glm-5.3",
+}
+"""Dialects of OpenAI Chat that the requests are put into, each for one model."""
+
+Encode = Callable[[LLMRequest, Translation], EncodedRequest]
+
+
+def encoder_of(target: str) -> tuple[str, Encode]:
+    """The model, and what encodes a request for it."""
+    if target in MODELS:
+        wire, model = load_wire(target), MODELS[target]
+        return model, lambda request, translation: wire.encode_request(request, model, translation)
+    vendor = target.partition("/")[2]
+    model = VENDORS[vendor]
+    cls = provider_registry().get(vendor)
+    assert issubclass(cls, CompatibleProvider)
+    patch = patch_message if vendor == "mistral" else None
+
+    def encode(request: LLMRequest, translation: Translation) -> EncodedRequest:
+        put = relay_in_dialect if request.metadata.api == "openai-chat" else encode_in_dialect
+        return put(request, model, translation, cls.dialect, patch)
+
+    return model, encode
+
+
+def outcome(target: str, client: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a request becomes."""
-    wire, source = load_wire(api), load_wire(client)
+    source = load_wire(client)
     assert isinstance(source, Wire)
+    model, put = encoder_of(target)
 
     def encode(*, drop: bool) -> dict[str, Any]:
         request = source.decode_request(json.dumps(body).encode())
         request.metadata.api = client
-        encoded = wire.encode_request(request, model, Translation(api, drop_unsupported=drop))
+        encoded = put(request, Translation(target, drop_unsupported=drop))
         return {"body": msgspec.json.decode(encoded.body), "dropped": encoded.dropped}
 
     try:
@@ -54,18 +91,18 @@ def outcome(api: str, model: str, client: str, body: dict[str, Any]) -> dict[str
             return {"model": model, "refused": told, "under dropUnsupported": {"refused": second.message}}
 
 
-@pytest.mark.parametrize("api", MODELS)
+@pytest.mark.parametrize("target", [*MODELS, *(f"openai-chat/{vendor}" for vendor in VENDORS)])
 @pytest.mark.parametrize("name", NAMES)
-def test_golden(name: str, api: str) -> None:
+def test_golden(name: str, target: str) -> None:
     path = FOLDER / f"{name}.json"
     golden = json.loads(path.read_text())
-    if golden["client"] == api:
+    if golden["client"] == target:
         pytest.skip("a client of the same API is relayed, not translated")
-    became = outcome(api, MODELS[api], golden["client"], golden["request"])
+    became = outcome(target, golden["client"], golden["request"])
     if os.environ.get("TRIWAY_UPDATE_GOLDEN"):
-        golden.setdefault("wires", {})[api] = became
+        golden.setdefault("wires", {})[target] = became
         path.write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
-    assert became == golden["wires"].get(api)
+    assert became == golden["wires"].get(target)
 
 
 def test_there_is_one_for_every_kind_of_content() -> None:
