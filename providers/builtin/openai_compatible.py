@@ -35,6 +35,7 @@ QUIRKS: Schema = {
     "developerRole": {"enum": ["developer", "system"], "description": "The role for messages of developers."},
     "messageNames": {**_SWITCH, "description": "Whether a message may have a name."},
     "documentUrls": {**_SWITCH, "description": "Whether a document may be given by its URL (document_url)."},
+    "toolParameters": {**_SWITCH, "description": "Whether a function must have parameters."},
     "streamOptions": {**_SWITCH, "description": "Whether stream_options is taken."},
     "renames": {
         "type": "object",
@@ -45,7 +46,7 @@ QUIRKS: Schema = {
     "refuses": {**_NAMES, "description": "Parameters answered with an error: refused before they are sent."},
     "drops": {**_NAMES, "description": "The same, harmless: left out and named in x-triway-dropped."},
     "ignores": {**_NAMES, "description": "Parameters without effect: refused to clients of other APIs."},
-    "beyond": {**_NAMES, "description": "Parameters taken although OpenAI does not: top_k."},
+    "beyond": {**_NAMES, "description": "Parameters taken although OpenAI does not: top_k, cache_control."},
     "toolChoices": {
         "type": "array",
         "items": {"enum": ["auto", "none", "required", "tool"]},

@@ -61,7 +61,11 @@ PRESETS: tuple[Preset, ...] = (
         base_url="https://openrouter.ai/api/v1",
         key_variable="OPENROUTER_API_KEY",
         endpoints=frozenset({"embeddings", "completions", "responses"}),
-        dialect=Dialect(beyond=_TOP_K, reasoning_asked="reasoning", reasoning_returned="reasoning_details"),
+        dialect=Dialect(
+            beyond=frozenset({"top_k", "cache_control"}),
+            reasoning_asked="reasoning",
+            reasoning_returned="reasoning_details",
+        ),
         reasoning_at="reasoning_details",
     ),
     Preset(

@@ -32,6 +32,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     """Whether a message may have a `name`."""
     document_urls: bool = False
     """Whether a document may be given by its URL (`document_url`)."""
+    tool_parameters: bool = False
+    """Whether a function must have `parameters`: without them it gets those of no arguments."""
     stream_options: bool = True
     """Whether `stream_options` is taken. If not, the vendor reports usage without being asked."""
     renames: dict[str, str] = {}
@@ -45,7 +47,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     ignores: frozenset[str] = frozenset()
     """Taken, and without effect: refused to clients of other APIs."""
     beyond: frozenset[str] = frozenset()
-    """Taken although OpenAI does not: `top_k`."""
+    """Taken although OpenAI does not: `top_k`, and `cache_control` (Anthropic's, on parts and tools)."""
     tool_choices: frozenset[ToolMode] = frozenset({"auto", "none", "required", "tool"})
     """What `tool_choice` may be; `tool` is one tool by name."""
     response_formats: frozenset[Format] = frozenset({"text", "json_object", "json_schema"})

@@ -28,6 +28,9 @@ from providers.wire.openai_chat.request_encoder import (
 
 _ENCODER = msgspec.json.Encoder()
 
+_TOOLS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_FIELDS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 _ALWAYS = frozenset({"model", "messages", "input", "prompt", "stream", "stream_options"})
 """Not a matter of taking or refusing: every vendor has them, and `stream_options` has a rule of its own."""
 
@@ -58,6 +61,7 @@ def encode_in_dialect(
         own=own,
         keep_reasoning=dialect.reasoning_returned is not None,
         document_urls=dialect.document_urls,
+        cache_control="cache_control" in dialect.beyond,
     )
     body = encode_body(
         request,
@@ -97,7 +101,24 @@ def _adapt(
     if not own:
         _check_choices(body, request, translation, dialect)
     patch_messages(body, request.messages, translation, dialect, patch)
+    if dialect.tool_parameters:
+        _fill_parameters(body)
     adapt_parameters(body, translation, dialect, own=own)
+
+
+def _fill_parameters(body: Body) -> None:
+    """Give functions without parameters those of no arguments."""
+    tools = body.get("tools")
+    changed = False
+    wire: list[Body] = _TOOLS.decode(tools) if isinstance(tools, msgspec.Raw) else tools or []
+    for tool in wire:
+        function = tool.get("function")
+        fields = _FIELDS.decode(function) if isinstance(function, msgspec.Raw) else function
+        if fields is not None and plain(fields.get("parameters")) is None:
+            tool["function"] = {**fields, "parameters": {"type": "object", "properties": {}}}
+            changed = True
+    if changed:
+        body["tools"] = wire
 
 
 def adapt_parameters(body: Body, translation: Translation, dialect: Dialect, *, own: bool) -> None:

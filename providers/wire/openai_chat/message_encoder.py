@@ -52,16 +52,23 @@ class MessageEncoder:
     """Encodes the messages of one request. `own`: the request came through this API, so its additions go back.
 
     `keep_reasoning`: the reasoning of another API's client goes back too, which some vendors demand. `document_urls`:
-    the vendor takes documents by URL.
+    the vendor takes documents by URL. `cache_control`: it takes prompt-cache breakpoints.
     """
 
     def __init__(
-        self, translation: Translation, *, own: bool, keep_reasoning: bool = False, document_urls: bool = False
+        self,
+        translation: Translation,
+        *,
+        own: bool,
+        keep_reasoning: bool = False,
+        document_urls: bool = False,
+        cache_control: bool = False,
     ) -> None:
         self._translation = translation
         self._own = own
         self._keep_reasoning = own or keep_reasoning
         self._document_urls = document_urls
+        self._cache_control = own or cache_control
         self._wire: list[WireObject] = []
         self._seen: list[WireObject] = []
         """Images and files of tool results, waiting for the end of the tool messages: OpenAI wants these together."""
@@ -190,13 +197,13 @@ class MessageEncoder:
             wire["reasoning_details"] = [part_detail(part, index) for index, part in enumerate(parts)]
 
     def _check_cache_control(self, part: Part) -> None:
-        if part.cache_control is not None and not self._own:
+        if part.cache_control is not None and not self._cache_control:
             self._translation.drop("messages[].content[].cache_control")
 
     def _part(self, part: Part) -> WireObject | None:
         wire = self._bare_part(part)
         if part.cache_control is not None:
-            if self._own and wire is not None:
+            if self._cache_control and wire is not None:
                 wire["cache_control"] = part.cache_control
             self._check_cache_control(part)
         return wire

@@ -21,6 +21,7 @@ DIALECT = Dialect(
     max_tokens="max_tokens",
     developer_role="system",
     stream_options=False,
+    tool_parameters=True,
     document_urls=True,
     renames={"seed": "random_seed"},
     accepts=frozenset(

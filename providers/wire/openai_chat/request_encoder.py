@@ -92,7 +92,7 @@ def encode_body(
     if request.reasoning is not None:
         spell = _spell_own_reasoning if own else spell_reasoning or spell_foreign_reasoning
         body |= spell(request.reasoning, translation)
-    _add_tools(request, body, translation, own=own)
+    _add_tools(request, body, translation, cache_control=own or "cache_control" in beyond)
     if request.response_format is not None:
         body["response_format"] = _response_format(request.response_format)
     if request.metadata.user_id is not None:
@@ -147,7 +147,7 @@ def spell_foreign_reasoning(reasoning: Reasoning, translation: Translation) -> W
     return {}
 
 
-def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, own: bool) -> None:
+def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, cache_control: bool) -> None:
     tools: list[WireObject] = []
     for index, tool in enumerate(request.tools):
         wire = _tool(tool)
@@ -155,7 +155,7 @@ def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, 
             translation.refuse(f"tools[{index}]", f"'{tool.name}' is run by another provider")
             continue
         if tool.cache_control is not None:
-            if own:
+            if cache_control:
                 wire["cache_control"] = tool.cache_control
             else:
                 translation.drop("tools[].cache_control")

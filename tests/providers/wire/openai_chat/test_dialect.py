@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from providers.errors import UnsupportedParameterError
 from providers.model import LLMRequest, Message, Reasoning, ReasoningPart, RequestMetadata, TextPart, ToolChoice
@@ -14,6 +16,10 @@ from providers.wire.base import EncodedRequest, Translation
 from providers.wire.openai_chat import WIRE
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
+from providers.wire.openai_chat.request_decoder import _PLAIN, _READERS
+
+KNOWN = frozenset({*_PLAIN, *_READERS, "model", "messages", "max_completion_tokens"})
+"""Parameters whose types are checked before."""
 
 HI: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -225,3 +231,38 @@ def test_top_k_goes_where_it_is_known() -> None:
     with pytest.raises(UnsupportedParameterError):
         translate(Dialect(), top_k=40)
     assert translate(Dialect(beyond=frozenset({"top_k"})), top_k=40)[0]["top_k"] == 40
+
+
+def test_cache_breakpoints_of_another_api_go_where_they_are_known() -> None:
+    ephemeral = {"type": "ephemeral"}
+    messages = [Message(role="user", content=[TextPart(text="hi", cache_control=ephemeral)])]
+    body, dropped = translate(Dialect(beyond=frozenset({"cache_control"})), messages=messages)
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "hi", "cache_control": ephemeral}]
+    assert dropped == []
+    assert translate(Dialect(), messages=messages)[1] == ["messages[].content[].cache_control"]
+
+
+def test_a_function_without_parameters_gets_those_of_no_arguments_where_they_are_demanded() -> None:
+    bare = {"type": "function", "function": {"name": "now"}}
+    full = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "odd": 1.0}}}
+    body, _ = relay(Dialect(tool_parameters=True), tools=[bare, full])
+    nothing = {"type": "object", "properties": {}}
+    assert body["tools"] == [{"type": "function", "function": {"name": "now", "parameters": nothing}}, full]
+    assert relay(Dialect(), tools=[bare])[0]["tools"] == [bare]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(more=st.dictionaries(st.text().filter(lambda name: name not in KNOWN), JSON, max_size=4))
+def test_whatever_openai_may_come_to_know_is_relayed_to_its_like(more: dict[str, Any]) -> None:
+    body = json.dumps({**HI, **more}, indent=1).encode()
+    assert relay_bytes(Dialect(), body).body == body
