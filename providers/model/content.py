@@ -86,6 +86,8 @@ class ToolResultPart(_Part, tag="tool_result"):
     tool_call_id: str
     content: list[Part] = []
     is_error: bool = False
+    kind: Literal["function", "custom"] = "function"
+    """The kind of the call that it answers, where the client's API says so."""
 
 
 class ImagePart(_Part, tag="image"):

@@ -17,6 +17,7 @@ WIRE_MODULES = {
     "gemini-generate": "providers.wire.gemini_generate",
     "ollama-chat": "providers.wire.ollama_chat",
     "openai-chat": "providers.wire.openai_chat",
+    "openai-responses": "providers.wire.openai_responses",
 }
 """API name to the module that holds its `WIRE`."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+_FILE_NAMES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
+
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<params>(?:;[^,]*)?),(?P<data>.*)", re.DOTALL)
 
 
@@ -15,3 +17,13 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     if found is None or "base64" not in found["params"]:
         return None
     return found["type"], found["data"]
+
+
+def join_data_url(media_type: str, data: str) -> str:
+    """A `data:` URL of base64 data."""
+    return f"data:{media_type};base64,{data}"
+
+
+def file_name(media_type: str) -> str:
+    """A name for inlined data that came without one: OpenAI's APIs demand it."""
+    return _FILE_NAMES.get(media_type, "document")

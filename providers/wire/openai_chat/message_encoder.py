@@ -39,13 +39,12 @@ from providers.model import (
     signature_block,
 )
 from providers.wire.base import Translation
+from providers.wire.data_url import file_name, join_data_url
 from providers.wire.openai_chat.answer_parts import tool_call
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 
 WireObject = dict[str, Any]
-
-_FILE_NAMES = {"application/pdf": "document.pdf", "text/plain": "document.txt"}
 
 
 class MessageEncoder:
@@ -229,7 +228,7 @@ class MessageEncoder:
 
     def _image(self, part: ImagePart) -> WireObject | None:
         if part.data is not None:
-            url = f"data:{part.media_type or 'image/png'};base64,{part.data}"
+            url = join_data_url(part.media_type or "image/png", part.data)
         elif part.url is not None:
             url = part.url
         else:
@@ -250,9 +249,9 @@ class MessageEncoder:
         if part.data is not None:
             # A client of this API may have sent bare base64, without saying what it is.
             media_type = part.media_type or ("" if self._own else "application/pdf")
-            data = f"data:{media_type};base64,{part.data}" if media_type else part.data
+            data = join_data_url(media_type, part.data) if media_type else part.data
             file: WireObject = {"file_data": data}
-            name = part.filename or (None if self._own else _FILE_NAMES.get(media_type, "document"))
+            name = part.filename or (None if self._own else file_name(media_type))
             if name is not None:
                 file["filename"] = name
             return {"type": "file", "file": file}

@@ -45,6 +45,18 @@ _SAME = (
 )
 """Parameters that are spelled like the model's fields."""
 
+_RESPONSES = "openai-responses"
+
+_SHARED_HINTS = {
+    "prompt_cache_key": "prompt_cache_key",
+    "prompt_cache_retention": "prompt_cache_retention",
+    "safety_identifier": "safety_identifier",
+    "service_tier": "service_tier",
+    "text.verbosity": "verbosity",
+}
+"""Hints of OpenAI Responses and what they are called here. Not `store` and `metadata`, which goes with it: what is
+stored here could not be fetched there."""
+
 WireObject = dict[str, Any]
 
 
@@ -112,7 +124,12 @@ def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation
         body.update(request.extra)
         body.pop("stream_options", None)
         return
-    refuse_unknown(request, translation)
+    hints = dict(request.hints)
+    if request.metadata.api == _RESPONSES:
+        for name, here in _SHARED_HINTS.items():
+            if name in hints:
+                body[here] = hints.pop(name)
+    refuse_unknown(msgspec.structs.replace(request, hints=hints), translation)
 
 
 def _spell_own_reasoning(reasoning: Reasoning, _: Translation) -> WireObject:
@@ -179,6 +196,8 @@ def _tool(tool: Tool) -> WireObject | None:
         custom: WireObject = {"name": tool.name}
         if tool.description is not None:
             custom["description"] = tool.description
+        if tool.api == _RESPONSES and (form := _custom_format(tool.raw or {})) is not None:
+            custom["format"] = form
         return {"type": "custom", "custom": custom}
     function: WireObject = {"name": tool.name}
     if tool.description is not None:
@@ -188,6 +207,14 @@ def _tool(tool: Tool) -> WireObject | None:
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def _custom_format(raw: WireObject) -> WireObject | None:
+    """The format of a custom tool's input as OpenAI Responses has it; a grammar is one level deeper here."""
+    form = raw.get("format")
+    if not isinstance(form, dict) or form.get("type") != "grammar":
+        return form if isinstance(form, dict) else None
+    return {"type": "grammar", "grammar": {name: value for name, value in form.items() if name != "type"}}
 
 
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> str | WireObject:
