@@ -1,18 +1,23 @@
-"""OpenAI's Chat Completions API (https://platform.openai.com/docs/api-reference/chat)."""
+"""OpenAI: Chat Completions and Responses (https://platform.openai.com/docs/api-reference)."""
 
 from __future__ import annotations
 
 from providers.builtin.openai_services import OpenAIServices
 from providers.extension import extension
 from providers.http import HTTPSettings, http_schema
-from providers.wire.openai_chat import WIRE
+from providers.wire import openai_chat, openai_responses
 
 
 @extension(
     name="openai",
     version="1.0.0",
-    description="OpenAI Chat Completions, and any service that speaks it at another baseUrl",
+    description="OpenAI Chat Completions or Responses, and any service that speaks them at another baseUrl",
     configuration_schema=http_schema(
+        api={
+            "enum": ["chat", "responses"],
+            "default": "chat",
+            "description": "Which of OpenAI's APIs the model is asked through: Chat Completions or Responses.",
+        },
         baseUrl={"default": "https://api.openai.com/v1"},
         model={"default": "gpt-4.1-mini"},
         organization={"type": "string", "description": "OpenAI organization to bill (OpenAI-Organization)."},
@@ -25,8 +30,9 @@ from providers.wire.openai_chat import WIRE
     ),
 )
 class OpenAIProvider(OpenAIServices):
-    wire = WIRE
+    wire = openai_chat.WIRE
     path = "/chat/completions"
+    wires = {"chat": (wire, path), "responses": (openai_responses.WIRE, "/responses")}
 
     async def configure(self, config: dict[str, object]) -> None:
         self._billing = {

@@ -7,6 +7,7 @@ model in the middle. A subclass names its wire, its path and its credentials.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from providers.errors import ProviderError
 from providers.extension import Config
@@ -21,9 +22,12 @@ from providers.wire.embedding import EmbeddingWire
 
 class WireProvider(HTTPProvider):
     wire: ProviderWire
-    """The API. A provider that speaks several sets `wire` and `api` by its configuration."""
     path: str
     """The path of a completion, below the base URL."""
+
+    wires: ClassVar[Mapping[str, tuple[ProviderWire, str]]] = {}
+    """For a service of several APIs: the values of the configuration's `api`, each with its wire and path. `wire` and
+    `path` are the ones for a configuration that says nothing."""
 
     embeddings: EmbeddingWire | None = None
     """How the service is asked for embeddings; None: it has none."""
@@ -33,8 +37,13 @@ class WireProvider(HTTPProvider):
     def __init_subclass__(cls) -> None:
         if hasattr(cls, "wire"):
             cls.api = cls.wire.api
+        if cls.wires:
+            cls.variants = {wire.api: {"api": name} for name, (wire, _) in cls.wires.items() if wire is not cls.wire}
 
     async def configure(self, config: Config) -> None:
+        if self.wires and "api" in config:
+            self.wire, self.path = self.wires[config["api"]]
+            self.api = self.wire.api
         self.drop_unsupported = bool(config.get("dropUnsupported", False))
         await super().configure(config)
 

@@ -5,6 +5,7 @@ from proxy.apis.base import ClientAPI, ClientCall, ModelCard, Operation
 
 BUILTIN_APIS = {
     "openai-chat": "proxy.apis.openai_chat:OpenAIChatAPI",
+    "openai-responses": "proxy.apis.openai_responses:OpenAIResponsesAPI",
     "anthropic-messages": "proxy.apis.anthropic_messages:AnthropicMessagesAPI",
     "openai-completions": "proxy.apis.openai_completions:OpenAICompletionsAPI",
     "passthrough": "proxy.apis.passthrough:PassthroughAPI",

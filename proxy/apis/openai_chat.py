@@ -6,15 +6,13 @@ Source: https://platform.openai.com/docs/api-reference/chat and .../embeddings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from providers.extension import extension
 from providers.model import EmbeddingRequest, EmbeddingResponse
 from providers.wire.openai_chat import WIRE
 from providers.wire.openai_chat.embeddings import decode_embedding_request, encode_embedding_response
 from proxy.apis.base import ClientCall, ModelCard, Operation
+from proxy.apis.openai_models import encode_model, encode_models
 from proxy.apis.wire_api import WireClientAPI
 
 
@@ -34,23 +32,7 @@ class OpenAIChatAPI(WireClientAPI):
         return encode_embedding_response(response, request)
 
     def transform_models(self, models: Sequence[ModelCard]) -> bytes:
-        return msgspec.json.encode({"object": "list", "data": [_card(model) for model in models]})
+        return encode_models(models)
 
     def transform_model(self, model: ModelCard) -> bytes:
-        return msgspec.json.encode(_card(model))
-
-
-def _card(model: ModelCard) -> dict[str, Any]:
-    card: dict[str, Any] = {
-        "id": model.id,
-        "object": "model",
-        "created": model.created,
-        "owned_by": model.provider,
-    }
-    if model.description:
-        card["description"] = model.description
-    if model.metadata:
-        card["metadata"] = model.metadata
-    if model.capabilities:
-        card["capabilities"] = model.capabilities
-    return card
+        return encode_model(model)

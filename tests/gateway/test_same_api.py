@@ -7,7 +7,15 @@ import pytest
 from conformance.replay import DELIVERIES, Play
 from providers.replay.recording import Recording
 from tests.support.gateway import anthropic_client, gateway_to, openai_client
-from tests.support.reading import read_anthropic, read_anthropic_stream, read_openai, read_openai_stream
+from tests.support.reading import (
+    read_anthropic,
+    read_anthropic_stream,
+    read_final_response,
+    read_openai,
+    read_openai_stream,
+    read_response,
+    read_responses_stream,
+)
 from tests.support.recordings import recordings
 
 STREAM_DELIVERIES = ["whole", "event", "bytes-7", "bytes-1"]
@@ -22,6 +30,24 @@ async def test_openai_streams(recording: Recording) -> None:
             assert expected
             for delivery in STREAM_DELIVERIES:
                 assert await read_openai_stream(through) == expected, delivery
+
+
+@pytest.mark.parametrize("recording", recordings("openai-responses", "stream"))
+async def test_responses_streams(recording: Recording) -> None:
+    plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
+    async with gateway_to("openai-responses", plays) as (upstream, gateway):
+        async with openai_client(upstream.url) as straight, gateway.openai() as through:
+            expected = await read_responses_stream(straight)
+            assert expected
+            for delivery in STREAM_DELIVERIES:
+                assert await read_responses_stream(through) == expected, delivery
+
+
+@pytest.mark.parametrize("recording", recordings("openai-responses", "stream"))
+async def test_final_responses(recording: Recording) -> None:
+    async with gateway_to("openai-responses", [Play(recording), Play(recording)]) as (upstream, gateway):
+        async with openai_client(upstream.url) as straight, gateway.openai() as through:
+            assert await read_final_response(through) == await read_final_response(straight)
 
 
 @pytest.mark.parametrize("recording", recordings("anthropic-messages", "stream"))
@@ -43,6 +69,18 @@ async def test_openai_answers_and_errors(recording: Recording) -> None:
             expected = await read_openai(straight)
             assert await read_openai(through) == expected
             assert await read_openai(through) == expected
+
+
+@pytest.mark.parametrize(
+    "recording", [*recordings("openai-responses", "json"), *recordings("openai-responses", "error")]
+)
+async def test_responses_and_errors(recording: Recording) -> None:
+    plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
+    async with gateway_to("openai-responses", plays) as (upstream, gateway):
+        async with openai_client(upstream.url) as straight, gateway.openai() as through:
+            expected = await read_response(straight)
+            assert await read_response(through) == expected
+            assert await read_response(through) == expected
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def of_openai_stream(reading: Iterable[Any]) -> Facts:
             for position, call in enumerate(delta.get("tool_calls") or []):
                 index = call.get("index")
                 index = position if index is None else index
-                function = call.get("function") or {}
+                function = call.get("function") or _as_function(call)
                 key = current.get(index)
                 if key is None or (call.get("id") and calls[key][0] and call["id"] != calls[key][0]):
                     key = current[index] = (index, call.get("id"))
@@ -93,8 +93,15 @@ def of_openai(answer: dict[str, Any]) -> Facts:
     if not facts.reasoning:  # in streams the blocks repeat it, so there it is not read from them
         facts.reasoning = "".join(detail.get("text") or "" for detail in message.get("reasoning_details") or [])
     for call in message.get("tool_calls") or []:
-        facts.tool_calls.append((call["function"]["name"], _arguments(call["function"]["arguments"])))
+        function = call.get("function") or _as_function(call)
+        facts.tool_calls.append((function["name"], _arguments(function["arguments"])))
     return _with_finish(facts)
+
+
+def _as_function(call: dict[str, Any]) -> dict[str, Any]:
+    """A call of a custom tool, whose input is free text."""
+    custom = call.get("custom") or {}
+    return {"name": custom.get("name") or "", "arguments": custom.get("input") or ""}
 
 
 def _take_openai_message(facts: Facts, message: dict[str, Any]) -> None:
@@ -200,3 +207,69 @@ def _with_anthropic_usage(facts: Facts, usage: dict[str, int]) -> Facts:
     facts.prompt_tokens = sum(inputs) if inputs else None
     facts.completion_tokens = usage.get("output_tokens")
     return facts
+
+
+def of_responses_stream(reading: Iterable[Any]) -> Facts:
+    """From the events of `read_responses_stream`: what their deltas say, held against what the last event says."""
+    facts = Facts()
+    calls: dict[Any, list[str]] = {}
+    final: Facts | None = None
+    offset = 0
+    for event in reading:
+        if isinstance(event, tuple):
+            facts.failed = True
+            continue
+        kind = event["type"]
+        if kind == "response.created":
+            offset += 1000  # several answers in one body
+        place = offset + (event.get("output_index") or 0)
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
+            facts.text += event["delta"]
+        elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
+            facts.reasoning += event["delta"]
+        elif kind == "response.output_item.added" and event["item"]["type"] in RESPONSES_CALLS:
+            calls[place] = [event["item"]["name"], ""]
+        elif kind in ("response.function_call_arguments.delta", "response.custom_tool_call_input.delta"):
+            calls[place][1] += event["delta"]
+        elif kind == "response.output_item.done" and event["item"]["type"] == "reasoning":
+            _take_encrypted(facts, event["item"])
+        elif kind in ("response.completed", "response.incomplete"):
+            final = of_response(event["response"])
+    facts.tool_calls = [(name, _arguments(arguments)) for name, arguments in calls.values()]
+    if final is not None:
+        facts.finish = final.finish
+        facts.prompt_tokens, facts.completion_tokens = final.prompt_tokens, final.completion_tokens
+        if offset == 1000 and not calls:  # vendors that stream no arguments tell them at the end
+            facts.tool_calls = final.tool_calls
+    return facts
+
+
+RESPONSES_CALLS = ("function_call", "custom_tool_call")
+
+
+def of_response(answer: dict[str, Any]) -> Facts:
+    """From a whole response."""
+    facts = Facts()
+    for item in answer["output"]:
+        if item["type"] == "message":
+            facts.text += "".join(part.get("text") or part.get("refusal") or "" for part in item["content"])
+        elif item["type"] == "reasoning":
+            facts.reasoning += "".join(part["text"] for part in [*item["summary"], *(item.get("content") or [])])
+            _take_encrypted(facts, item)
+        elif item["type"] == "function_call":
+            facts.tool_calls.append((item["name"], _arguments(item["arguments"])))
+        elif item["type"] == "custom_tool_call":
+            facts.tool_calls.append((item["name"], item["input"]))
+    reason = (answer.get("incomplete_details") or {}).get("reason")
+    facts.finish = {"max_output_tokens": "length", "content_filter": "content_filter"}.get(reason or "", reason)
+    if facts.finish is None:
+        facts.finish = "tool_calls" if facts.tool_calls else "stop"
+    usage = answer.get("usage") or {}
+    facts.prompt_tokens, facts.completion_tokens = usage.get("input_tokens"), usage.get("output_tokens")
+    return facts
+
+
+def _take_encrypted(facts: Facts, item: dict[str, Any]) -> None:
+    sealed = item.get("encrypted_content")
+    if sealed:
+        (facts.signatures if item["summary"] or item.get("content") else facts.redacted).append(sealed)

@@ -66,6 +66,7 @@ def anthropic_client(url: str, **options: Any) -> anthropic.AsyncAnthropic:
 
 PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "openai-chat": ("openai", {"baseUrl": "{}/v1"}),
+    "openai-responses": ("openai", {"baseUrl": "{}/v1", "api": "responses"}),
     "anthropic-messages": ("anthropic", {"baseUrl": "{}"}),
     "bedrock-converse": ("bedrock", {"baseUrl": "{}", "region": "eu-west-3"}),
     "cohere-chat": ("cohere", {"baseUrl": "{}"}),

@@ -68,3 +68,34 @@ async def read_anthropic(client: anthropic.AsyncAnthropic, model: str = "m") -> 
         return without_model(message.model_dump(warnings=False))
     except anthropic.APIError as error:
         return described(error)
+
+
+async def read_responses_stream(client: openai.AsyncOpenAI, model: str = "m", **options: Any) -> Reading:
+    """Every event that the OpenAI SDK yields for a response; last, the error it raised, if any."""
+    reading: Reading = []
+    try:
+        stream = await client.responses.create(model=model, input=HI, stream=True, **options)
+        async for event in stream:
+            reading.append(without_model(event.model_dump(warnings=False)))
+    except openai.APIError as error:
+        reading.append(described(error))
+    return reading
+
+
+async def read_final_response(client: openai.AsyncOpenAI, model: str = "m", **options: Any) -> Any:
+    """The response that the SDK's accumulator builds from a stream, or the error it raised."""
+    try:
+        async with client.responses.stream(model=model, input=HI, **options) as stream:
+            response = await stream.get_final_response()
+            return without_model(response.model_dump(warnings=False))
+    except openai.APIError as error:
+        return described(error)
+    except RuntimeError as error:  # the accumulator's own: no `response.completed`
+        return described(error)
+
+
+async def read_response(client: openai.AsyncOpenAI, model: str = "m") -> Any:
+    try:
+        return without_model((await client.responses.create(model=model, input=HI)).model_dump(warnings=False))
+    except openai.APIError as error:
+        return described(error)

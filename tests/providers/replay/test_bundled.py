@@ -16,7 +16,7 @@ from providers.replay.events import has_data, split_events
 from providers.replay.recording import BUNDLED, Recording, load_recording, load_recordings
 from tests.support.recordings import SHARED
 
-SDKS: dict[str, Any] = {"openai-chat": openai, "anthropic-messages": anthropic}
+SDKS: dict[str, Any] = {"openai-chat": openai, "openai-responses": openai, "anthropic-messages": anthropic}
 
 ALL = load_recordings(BUNDLED)
 STREAMS = [recording for recording in ALL if recording.kind == "stream"]
@@ -36,7 +36,8 @@ def documents(recording: Recording) -> list[dict[str, Any]]:
 
 def messages_of(recording: Recording) -> Any:
     assert recording.request is not None
-    return recording.request.body["messages"]
+    body = recording.request.body
+    return body["input"] if recording.api == "openai-responses" else body["messages"]
 
 
 OF_SSE = [recording for recording in STREAMS if recording.api in (*SDKS, "gemini-generate")]
@@ -59,6 +60,13 @@ def test_every_event_is_json_and_of_one_answer(recording: Recording) -> None:
         candidates = [candidate for event in events for candidate in event.get("candidates", ())]
         finished = [c.get("index", 0) for c in candidates if "finishReason" in c]
         assert sorted(finished) == sorted({c.get("index", 0) for c in candidates})
+    elif recording.api == "openai-responses":
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+        assert events[-1]["type"] in ("response.completed", "response.incomplete", "response.failed")
+        assert len({event["response"]["id"] for event in events if "response" in event}) == 1
+        names = [line[7:] for line in recording.response.body.decode().splitlines() if line.startswith("event: ")]
+        assert names == [event["type"] for event in events]
     else:
         assert [event["type"] for event in (events[0], events[-2], events[-1])] == [
             "message_start",
@@ -119,6 +127,25 @@ async def test_the_anthropic_sdk_reads_the_stream(recording: Recording) -> None:
     assert message.content
 
 
+@pytest.mark.parametrize("recording", [r for r in STREAMS if r.api == "openai-responses"], ids=name)
+async def test_the_openai_sdk_reads_the_response(recording: Recording) -> None:
+    async with ReplayServer(Play(recording)) as server:
+        async with openai.AsyncOpenAI(api_key="sk-x", base_url=f"{server.url}/v1", max_retries=0) as client:
+            async with client.responses.stream(model="m", input=messages_of(recording)) as stream:
+                if recording.name == "failed":
+                    with pytest.raises(openai.APIError, match="had an error"):
+                        await stream.get_final_response()
+                    return
+                events: list[Any] = [event async for event in stream]
+    last = documents(recording)[-1]["response"]
+    assert [item["type"] for item in last["output"]] == [item.type for item in events[-1].response.output]
+    twin = next((twin for twin in TWINS if (twin.api, twin.name) == (recording.api, recording.name)), None)
+    if twin is not None:
+        assert json.loads(twin.response.body) == last
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == events[-1].response.output_text
+
+
 @pytest.mark.parametrize("recording", [r for r in (*STREAMS, *TWINS, *ERRORS) if r.api == "gemini-generate"], ids=name)
 async def test_the_google_sdk_reads_it(recording: Recording) -> None:
     async with ReplayServer(Play(recording)) as server:
@@ -141,10 +168,13 @@ async def test_the_sdks_know_the_error(recording: Recording) -> None:
     sdk = SDKS[recording.api]
     expected = {400: sdk.BadRequestError, 429: sdk.RateLimitError}.get(recording.response.status, sdk.APIStatusError)
     async with ReplayServer(Play(recording)) as server:
-        if recording.api == "openai-chat":
-            async with openai.AsyncOpenAI(api_key="sk-x", base_url=f"{server.url}/v1", max_retries=0) as chat:
+        if sdk is openai:
+            async with openai.AsyncOpenAI(api_key="sk-x", base_url=f"{server.url}/v1", max_retries=0) as client:
                 with pytest.raises(expected) as caught:
-                    await chat.chat.completions.create(model="m", messages=[])
+                    if recording.api == "openai-chat":
+                        await client.chat.completions.create(model="m", messages=[])
+                    else:
+                        await client.responses.create(model="m", input="Hi")
         else:
             async with anthropic.AsyncAnthropic(api_key="sk-x", base_url=server.url, max_retries=0) as messages:
                 with pytest.raises(expected) as caught:

@@ -1,0 +1,25 @@
+"""OpenAI Responses for clients (https://platform.openai.com/docs/api-reference/responses)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from providers.extension import extension
+from providers.wire.openai_responses import WIRE
+from proxy.apis.base import ModelCard, Operation
+from proxy.apis.openai_models import encode_model, encode_models
+from proxy.apis.wire_api import WireClientAPI
+
+
+@extension(name="openai-responses", version="1.0.0", description="OpenAI Responses")
+class OpenAIResponsesAPI(WireClientAPI):
+    wire = WIRE
+    base_paths = ("/v1", "/openai/v1", "/openai")
+    operations: Mapping[str, Operation] = {"/responses": "complete"}
+    forwarded_headers = (b"openai-beta", b"idempotency-key")
+
+    def transform_models(self, models: Sequence[ModelCard]) -> bytes:
+        return encode_models(models)
+
+    def transform_model(self, model: ModelCard) -> bytes:
+        return encode_model(model)
