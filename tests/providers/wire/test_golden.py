@@ -35,6 +35,7 @@ MODELS = {
     "cohere-chat": "command-a-reasoning-08-2025",
     "ollama-chat": "gpt-oss:20b",
     "openai-chat": "gpt-5",
+    "openai-responses": "gpt-5",
 }
 """The wires that the requests are translated to, each for one model."""
 
