@@ -116,7 +116,8 @@ def providers(config: Path, as_json: bool) -> None:
         click.echo(f"{name} {metadata.version}: {metadata.description}" + _preset_note(metadata.preset_of))
         required = set(schema.get("required", ()))
         for key, value in properties.items():
-            kind = value.get("type") or "one of " + ", ".join(map(str, value.get("enum", ())))
+            named = value.get("type") or "one of " + ", ".join(map(str, value.get("enum", ())))
+            kind = named if isinstance(named, str) else " or ".join(named)
             notes = [f"default {json.dumps(value['default'])}"] if "default" in value else []
             notes += [f"default ${{{value['environment']}}}"] if "environment" in value else []
             notes += ["required"] if key in required else []
