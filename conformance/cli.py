@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import shlex
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from conformance.cli_record import COMMANDS
 
 if TYPE_CHECKING:
     from conformance.result import Report, Result
@@ -179,7 +180,5 @@ def _print(report: Report, *, by_vendor: bool) -> None:
     click.echo("\n" + terminal.summary(report))
 
 
-# Recording is a folder of its own; a checkout without it still runs.
-if importlib.util.find_spec("conformance.cli_record") is not None:
-    for _command in importlib.import_module("conformance.cli_record").COMMANDS:
-        conformance.add_command(_command)
+for _command in COMMANDS:
+    conformance.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,9 @@ def import_recordings(
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    # Whoever reads this may have gone; the recordings are what counts.
+    with suppress(BrokenPipeError):
+        click.echo(line, err=True)
 
 
 def _address(text: str) -> str:

@@ -27,8 +27,15 @@ class Recorder:
         self._scrubber = Scrubber()
         self._held = Held(settings.max_held_bytes)
         self._running: set[Exchange] = set()
+        self._unsaved = trio.CapacityLimiter(2 * settings.max_connections)
+        """Exchanges from their request to their file; more than these wait for their turn before they begin."""
         self._one_at_a_time = trio.CapacityLimiter(1)
         """Scrubbing is work for the processor, and the scrubber's memory is no thread's but its own."""
+        self._saving: trio.Nursery | None = None
+
+    def save_in(self, nursery: trio.Nursery) -> None:
+        """Where recordings are saved. It must outlive the server: a client is not kept waiting for the disk."""
+        self._saving = nursery
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,36 +68,44 @@ class Recorder:
                 return
 
     async def _exchange(self, exchange: Exchange) -> None:
+        assert self._saving is not None, "save_in comes first"
+        await self._unsaved.acquire_on_behalf_of(exchange)
         self._running.add(exchange)
         try:
             await exchange.run()
         finally:
             self._running.discard(exchange)
-            try:
-                await self._keep(exchange)
-            finally:
-                exchange.release()
+            self._saving.start_soon(self._keep, exchange)
 
     async def _keep(self, exchange: Exchange) -> None:
-        """Save what came, also while being cancelled."""
-        captured = exchange.captured
-        if captured is None:
-            self.tally.not_recorded(f"{self._scrubber.text(exchange.what)}: {exchange.problem}")
+        """Save what came, also while being cancelled, and let go of it."""
+        try:
+            with trio.move_on_after(self._settings.save_timeout, shield=True) as patience:
+                await self._try_to_save(exchange)
+            if patience.cancelled_caught:
+                seconds = self._settings.save_timeout
+                self._lost(exchange, f"saving it took longer than {seconds:g} s")
+        finally:
+            exchange.release()
+            self._unsaved.release_on_behalf_of(exchange)
+
+    async def _try_to_save(self, exchange: Exchange) -> None:
+        if exchange.captured is None:
+            self._lost(exchange, exchange.problem)
             return
-        with trio.move_on_after(self._settings.save_timeout, shield=True) as patience:
-            try:
-                saved = await trio.to_thread.run_sync(
-                    self._save, captured, abandon_on_cancel=True, limiter=self._one_at_a_time
-                )
-            except Unrecognised as error:
-                self.tally.passed_on(str(error))
-            except (RecordingError, OSError) as error:
-                self.tally.not_recorded(f"{self._scrubber.text(exchange.what)}: {error}")
-            else:
-                self.tally.saved(*saved, self._settings.out)
-        if patience.cancelled_caught:
-            what = self._scrubber.text(exchange.what)
-            self.tally.not_recorded(f"{what}: saving it took longer than {self._settings.save_timeout:g} s")
+        try:
+            recording, path = await trio.to_thread.run_sync(
+                self._save, exchange.captured, abandon_on_cancel=True, limiter=self._one_at_a_time
+            )
+        except Unrecognised as error:
+            self.tally.passed_on(str(error))
+        except (RecordingError, OSError) as error:
+            self._lost(exchange, str(error))
+        else:
+            self.tally.saved(recording, path, self._settings.out)
+
+    def _lost(self, exchange: Exchange, why: str) -> None:
+        self.tally.not_recorded(f"{self._scrubber.text(exchange.what)}: {why}")
 
     def _save(self, captured: Captured) -> tuple[Recording, Path]:
         recording = build(captured, self._scrubber, self._settings.choice)

@@ -47,7 +47,8 @@ async def run(
     )
     stop = trio.Event() if shutdown is None else shutdown
     try:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as saving, trio.open_nursery() as nursery:
+            recorder.save_in(saving)
 
             async def serve(task_status: trio.TaskStatus[list[int]] = trio.TASK_STATUS_IGNORED) -> None:
                 await serve_in_task(recorder, server, shutdown=stop, task_status=task_status)

@@ -213,7 +213,7 @@ WRITERS: dict[str, Writer] = {
 
 
 @pytest.mark.parametrize("writer", list(WRITERS))
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(exchange=exchanges())
 def test_the_same_bytes_come_back(writer: str, exchange: Recording) -> None:
     with tempfile.TemporaryDirectory() as name:
