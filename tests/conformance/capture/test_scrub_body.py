@@ -240,6 +240,13 @@ def test_a_body_that_is_no_json() -> None:
     assert len(scrubbed.body) == len(page)
 
 
+def test_an_escape_is_not_cut_in_two() -> None:
+    """The bytes `nsecret42` stand there, but the text is a line end and `secret42`."""
+    body = rb'{"a": "line\nsecret42", "b": "nsecret42"}'
+    scrubbed = scrub_body(body, JSON_TYPE, {"nsecret42": "key"})
+    assert scrubbed.body == rb'{"a": "line\nsecret42", "b": "xxxxxxxxx"}'
+
+
 def test_scrubbing_twice_finds_nothing_new() -> None:
     body = json.dumps({"api_key": "hush-hush", "password": 1234, "text": "sk-abcdefghijklmnopqrst"}).encode()
     once = scrub_body(body, JSON_TYPE, {})

@@ -108,6 +108,16 @@ async def listening(handler: Callable[[trio.SocketStream], Awaitable[None]]) -> 
         nursery.cancel_scope.cancel()
 
 
+def certified(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """A context for a server on 127.0.0.1, and the file of the CA that vouches for it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = folder / "ca.pem"
+    ca.cert_pem.write_to_path(bundle)
+    return context, str(bundle)
+
+
 def everything_in(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*.*"))
 
@@ -211,6 +221,29 @@ async def test_times_rise_from_the_request_on(tmp_path: Path) -> None:
     times = [time for time, _ in recorded.timing]
     assert times == sorted(times)
     assert times[0] > 150
+
+
+async def test_times_do_not_count_the_way_to_the_provider(tmp_path: Path) -> None:
+    """Its TLS handshake takes a while. What the times leave out of the whole is at least that while."""
+    server_context, bundle = certified(tmp_path)
+    async with ReplayServer(Play(TEXT["openai-chat"]), ssl_context=server_context, accept_delay=0.3) as server:
+        async with recording(server.url, tmp_path / "out", ca_bundle=bundle) as session:
+            async with openai_client(session.url) as client:
+                began = trio.current_time()
+                await read_openai_stream(client)
+                whole = (trio.current_time() - began) * 1000
+            (recorded,) = await session.wait_saved()
+    assert recorded.timing is not None
+    assert whole - recorded.timing[-1][0] > 290
+
+
+async def test_each_exchange_has_a_connection_of_its_own(tmp_path: Path) -> None:
+    async with recording_of(Play(WHOLE["openai-chat"]), tmp_path) as (server, session):
+        async with openai_client(session.url) as client:
+            for _ in range(3):
+                await read_openai(client)
+        await session.wait_saved(3)
+        assert server.accepted == 3
 
 
 async def test_several_at_a_time_keep_apart(tmp_path: Path) -> None:
@@ -365,6 +398,7 @@ async def test_a_client_that_leaves_at_the_last_event_leaves_a_whole_recording(t
                 await client.ask()
                 await client.read_until(b"[DONE]")
                 client.leave()
+            await trio.sleep(0.1)  # the recorder sees it leave, and goes on
             finish.set()
             (recorded,) = await session.wait_saved()
     assert not recorded.incomplete
@@ -439,18 +473,14 @@ async def test_stopping_keeps_what_came(tmp_path: Path) -> None:
 
 
 async def test_the_upstreams_certificate_is_verified(tmp_path: Path) -> None:
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    bundle = tmp_path / "ca.pem"
-    ca.cert_pem.write_to_path(bundle)
+    context, bundle = certified(tmp_path)
     async with ReplayServer(Play(WHOLE["openai-chat"]), ssl_context=context) as server:
         async with recording(server.url, tmp_path / "out") as session:
             async with session.http() as client:
                 response = await client.post("/v1/chat/completions", json=chat())
             assert response.status_code == 502
             assert "certificate" in response.json()["error"]["message"]
-        async with recording(server.url, tmp_path / "out", ca_bundle=str(bundle)) as session:
+        async with recording(server.url, tmp_path / "out", ca_bundle=bundle) as session:
             async with session.http() as client:
                 assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
             (recorded,) = await session.wait_saved()
