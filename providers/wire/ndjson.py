@@ -37,6 +37,11 @@ class NDJSONDecoder:
         self._max = max_line_bytes
         self._failed = False
 
+    @property
+    def pending(self) -> bytes:
+        """Bytes of a line that is not complete yet."""
+        return bytes(self._buffer)
+
     def feed(self, data: bytes) -> list[Line]:
         """Take in the next bytes and return the lines that they complete."""
         if self._failed:

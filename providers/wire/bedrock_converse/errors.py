@@ -68,7 +68,8 @@ def with_type(error: ProviderError, type_: str | None) -> ProviderError:
         return error
     error.type = name
     key = name.lower()
-    if key in _CREDENTIAL_TYPES or "arn:" in error.message:
+    # Who may not do something is named by account and user.
+    if key in _CREDENTIAL_TYPES or (error.upstream_status == 403 and "arn:" in error.message):
         error.raw = None
         error.message = "the provider refused the gateway's credentials for this model"
     if key in _CREDENTIAL_TYPES:

@@ -63,9 +63,9 @@ class FrameDecoder:
         self._failure: BadResponseError | None = None
 
     @property
-    def pending(self) -> int:
-        """How many bytes of a frame have come that is not complete yet."""
-        return len(self._buffer)
+    def pending(self) -> bytes:
+        """Bytes of a frame that is not complete yet."""
+        return bytes(self._buffer)
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take in the next bytes and return the frames that they complete."""
@@ -80,6 +80,10 @@ class FrameDecoder:
             if not frames:
                 raise
         return frames
+
+    def eof(self) -> None:
+        """The stream is over; a frame without its end is none. Raises what `feed` held back."""
+        self.feed(b"")
 
     def _cut(self, frames: list[Frame]) -> None:
         buffer = self._buffer

@@ -17,12 +17,9 @@ tools fill is opaque. A tool call without any arguments gets its `{}` when its b
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 from msgspec import Raw
 
-from providers.errors import BadResponseError
 from providers.model import (
     Choice,
     Delta,
@@ -31,7 +28,6 @@ from providers.model import (
     LLMResponse,
     OpaquePart,
     Part,
-    RawBody,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -52,102 +48,46 @@ from providers.wire.bedrock_converse.structs import (
     ReasoningDelta,
 )
 from providers.wire.bedrock_converse.usage import decode_usage
-from providers.wire.json_text import UNREADABLE
-from providers.wire.lenient import LenientReader
-
-logger = logging.getLogger("triway.wire")
+from providers.wire.event_decoder import EventDecoder
 
 
-class ConverseStreamDecoder:
+class ConverseStreamDecoder(EventDecoder[Frame]):
     """See `StreamDecoder`. One for each streamed body."""
 
-    __slots__ = (
-        "_any",
-        "_complete",
-        "_empty_calls",
-        "_frames",
-        "_next",
-        "_opaque",
-        "_reader",
-        "dropped_blocks",
-        "skipped",
-    )
+    api = API
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self.dropped_blocks = 0
-        self._frames = FrameDecoder()
-        self._reader = LenientReader()
+        super().__init__(FrameDecoder())
         self._next = 0
         """The first part index that no block has used."""
         self._opaque: set[int] = set()
         """Indices of blocks that no client could read."""
         self._empty_calls: set[int] = set()
         """Indices of tool calls whose arguments have not begun."""
-        self._any = False
-        """Whether there was any event."""
-        self._complete = False
-        """`messageStop` or an exception has come."""
 
-    def feed(self, data: bytes) -> list[LLMResponse]:
-        chunks: list[LLMResponse] = []
-        for frame in self._frames.feed(data):
-            chunk = self._decode(frame)
-            if chunk is not None:
-                chunks.append(chunk)
-            else:
-                self.skipped += 1
-                logger.warning("malformed %s event skipped (%d bytes)", API, len(frame.raw))
-        return chunks
-
-    def eof(self) -> list[LLMResponse]:
-        self._frames.feed(b"")  # raises what was held back
-        if self._complete:
-            return []
-        if self._frames.pending:
-            raise BadResponseError("the provider's stream ended in the middle of an event")
-        if not self._any:
-            raise BadResponseError("the provider's stream ended without any event")
-        raise BadResponseError("the provider's stream ended before the answer was complete")
-
-    def _decode(self, frame: Frame) -> LLMResponse | None:
-        """The frame as a chunk; None if it is malformed."""
-        try:
-            chunk = self._read(frame)
-        except (*UNREADABLE, ValueError):
-            return None
-        self._any = True
-        self._reader.join(chunk)
-        chunk.raw = RawBody(API, frame.raw)
-        return chunk
-
-    def _read(self, frame: Frame) -> LLMResponse:
-        match frame.text(":message-type"):
+    def read(self, event: Frame) -> LLMResponse:
+        match event.text(":message-type"):
             case "exception":
-                return self._failed(error_in_stream(frame.text(":exception-type"), frame.payload))
+                return _failed(error_in_stream(event.text(":exception-type"), event.payload))
             case "error":
-                info = error_in_stream(frame.text(":error-code"), frame.payload)
-                info.message = frame.text(":error-message") or info.message
-                return self._failed(info)
-        match frame.text(":event-type"):
+                info = error_in_stream(event.text(":error-code"), event.payload)
+                info.message = event.text(":error-message") or info.message
+                return _failed(info)
+        match event.text(":event-type"):
             case "contentBlockDelta":
-                return _chunk(self._delta(self._reader.decode(frame.payload, BLOCK_EVENT)))
+                return _chunk(self._delta(self.reader.decode(event.payload, BLOCK_EVENT)))
             case "contentBlockStart":
-                return _chunk(self._start(self._reader.decode(frame.payload, BLOCK_EVENT)))
+                return _chunk(self._start(self.reader.decode(event.payload, BLOCK_EVENT)))
             case "contentBlockStop":
-                return _chunk(self._stop(self._reader.decode(frame.payload, BLOCK_EVENT).content_block_index))
+                return _chunk(self._stop(self.reader.decode(event.payload, BLOCK_EVENT).content_block_index))
             case "messageStart":
                 return LLMResponse(choices=[Choice(delta=Delta(role="assistant"))])
             case "messageStop":
-                return self._message_stop(frame.payload)
+                return self._message_stop(event.payload)
             case "metadata":
-                return self._metadata(frame.payload)
+                return self._metadata(event.payload)
             case _:
                 return LLMResponse()
-
-    def _failed(self, info: ErrorInfo) -> LLMResponse:
-        self._complete = True
-        return LLMResponse(kind=EventKind.ERROR, error=info)
 
     def _start(self, event: BlockEvent) -> Part | None:
         index = self._seen(event.content_block_index)
@@ -200,8 +140,7 @@ class ConverseStreamDecoder:
         return ToolCallPart(index=index, arguments="{}")
 
     def _message_stop(self, payload: bytes) -> LLMResponse:
-        wire = self._reader.decode(payload, ANSWER)
-        self._complete = True
+        wire = self.reader.decode(payload, ANSWER)
         stop = wire.stop_reason or ""
         choice = Choice(
             delta=Delta(content=[part for index in sorted(self._empty_calls) if (part := self._stop(index))]),
@@ -212,7 +151,7 @@ class ConverseStreamDecoder:
         return LLMResponse(choices=[choice])
 
     def _metadata(self, payload: bytes) -> LLMResponse:
-        wire = self._reader.decode(payload, ANSWER)
+        wire = self.reader.decode(payload, ANSWER)
         chunk = _chunk(trace_part(wire, self._next))
         if chunk.choices:
             self.dropped_blocks += 1
@@ -238,3 +177,7 @@ def _reasoning(delta: ReasoningDelta, index: int) -> Part | None:
 
 def _chunk(part: Part | None) -> LLMResponse:
     return LLMResponse(choices=[Choice(delta=Delta(content=[part]))]) if part is not None else LLMResponse()
+
+
+def _failed(info: ErrorInfo) -> LLMResponse:
+    return LLMResponse(kind=EventKind.ERROR, error=info)

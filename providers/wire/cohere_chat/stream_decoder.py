@@ -18,11 +18,8 @@ wire, so each gets the next part index when it first comes. A tool call that end
 
 from __future__ import annotations
 
-import logging
-
 from msgspec import Raw
 
-from providers.errors import BadResponseError
 from providers.model import (
     Choice,
     Delta,
@@ -30,7 +27,6 @@ from providers.model import (
     EventKind,
     LLMResponse,
     Part,
-    RawBody,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -48,88 +44,34 @@ from providers.wire.cohere_chat.structs import (
 )
 from providers.wire.cohere_chat.structs import Delta as WireDelta
 from providers.wire.cohere_chat.usage import decode_usage
-from providers.wire.json_text import UNREADABLE
-from providers.wire.lenient import LenientReader
+from providers.wire.event_decoder import EventDecoder
 from providers.wire.sse import SSEDecoder, SSEvent, is_utf8
-
-logger = logging.getLogger("triway.wire")
 
 _NOTHING = DeltaMessage()
 
 
-class CohereStreamDecoder:
+class CohereStreamDecoder(EventDecoder[SSEvent]):
     """See `StreamDecoder`. One for each streamed body."""
 
-    __slots__ = (
-        "_any",
-        "_complete",
-        "_empty_calls",
-        "_next",
-        "_parts",
-        "_reader",
-        "_sse",
-        "dropped_blocks",
-        "skipped",
-    )
+    api = API
 
     def __init__(self) -> None:
-        self.skipped = 0
-        self.dropped_blocks = 0
-        self._sse = SSEDecoder()
-        self._reader = LenientReader()
+        super().__init__(SSEDecoder())
         self._next = 0
         self._parts: dict[tuple[str, int], int] = {}
         """What a thing is on the wire (`text`, `call` ...) and its number there, to the index of its part."""
         self._empty_calls: set[int] = set()
         """Part indices of tool calls whose arguments have not begun."""
-        self._any = False
-        self._complete = False
 
-    def feed(self, data: bytes) -> list[LLMResponse]:
-        chunks: list[LLMResponse] = []
-        for event in self._sse.feed(data):
-            chunk = self._decode(event)
-            if chunk is not None:
-                chunks.append(chunk)
-            else:
-                self.skipped += 1
-                logger.warning("malformed %s event skipped (%d bytes)", API, len(event.raw))
-        return chunks
-
-    def eof(self) -> list[LLMResponse]:
-        chunks: list[LLMResponse] = []
-        event = self._sse.eof()
-        if event is not None:
-            was_complete = self._complete
-            chunk = self._decode(event)
-            if chunk is not None:
-                chunks.append(chunk)
-            elif not was_complete:
-                raise BadResponseError("the provider's stream ended in the middle of an event")
-        if self._complete:
-            return chunks
-        if not self._any:
-            raise BadResponseError("the provider's stream ended without any event")
-        raise BadResponseError("the provider's stream ended before the answer was complete")
-
-    def _decode(self, event: SSEvent) -> LLMResponse | None:
-        """The event as a chunk; None if it is malformed."""
-        raw = RawBody(API, event.raw)
+    def read(self, event: SSEvent) -> LLMResponse | None:
         if not event.data:
-            return LLMResponse(kind=EventKind.KEEP_ALIVE, raw=raw)
+            return LLMResponse(kind=EventKind.KEEP_ALIVE)
         if event.data.startswith(b"[DONE]"):
-            return LLMResponse(kind=EventKind.DONE, raw=raw)
+            return LLMResponse(kind=EventKind.DONE)
         if not is_utf8(event.data):
             return None
-        try:
-            wire = self._reader.decode(event.data, STREAM_EVENT)
-            chunk = self._read(wire, wire.type or event.name)
-        except (*UNREADABLE, ValueError):
-            return None
-        self._any = True
-        self._reader.join(chunk)
-        chunk.raw = raw
-        return chunk
+        wire = self.reader.decode(event.data, STREAM_EVENT)
+        return self._read(wire, wire.type or event.name)
 
     def _read(self, wire: StreamEvent, kind: str) -> LLMResponse:
         delta = wire.delta or WireDelta()
@@ -141,7 +83,7 @@ class CohereStreamDecoder:
             case "tool-call-end":
                 return _chunk(self._fill(self._place("call", wire.index)))
             case "" if wire.message is not None:
-                return self._failed(ErrorInfo(message=wire.message, status=500))
+                return _failed(ErrorInfo(message=wire.message, status=500))
         message = self._message(delta.message)
         match kind:
             case "content-start" | "content-delta":
@@ -161,7 +103,7 @@ class CohereStreamDecoder:
 
     def _message(self, raw: Raw) -> DeltaMessage:
         """The `message` of a delta: its shape depends on the event, so it is read when that is known."""
-        return self._reader.decode(bytes(raw), DELTA_MESSAGE) if bytes(raw) not in (b"", b"null") else _NOTHING
+        return self.reader.decode(bytes(raw), DELTA_MESSAGE) if bytes(raw) not in (b"", b"null") else _NOTHING
 
     def _content(self, wire: StreamEvent, content: Content) -> list[Part]:
         number = wire.index or 0
@@ -203,18 +145,13 @@ class CohereStreamDecoder:
         return [TextPart(index=place, citations=citations_of(wire))]
 
     def _end(self, delta: WireDelta) -> LLMResponse:
-        self._complete = True
         reason = delta.finish_reason
         if reason in FAILURES:
-            return self._failed(failure_info(reason, delta.error))
+            return _failed(failure_info(reason, delta.error))
         rest = [part for index in sorted(self._empty_calls) for part in self._fill(index)]
         choice = Choice(delta=Delta(content=rest), native_finish_reason=reason)
         choice.finish_reason = finish_reason_of(reason) if reason is not None else None
         return LLMResponse(kind=EventKind.DONE, choices=[choice], usage=decode_usage(delta.usage))
-
-    def _failed(self, info: ErrorInfo) -> LLMResponse:
-        self._complete = True
-        return LLMResponse(kind=EventKind.ERROR, error=info)
 
     def _fill(self, index: int) -> list[Part]:
         """The arguments of a call that has none."""
@@ -234,3 +171,7 @@ class CohereStreamDecoder:
 
 def _chunk(parts: list[Part]) -> LLMResponse:
     return LLMResponse(choices=[Choice(delta=Delta(content=parts))]) if parts else LLMResponse()
+
+
+def _failed(info: ErrorInfo) -> LLMResponse:
+    return LLMResponse(kind=EventKind.ERROR, error=info)

@@ -13,7 +13,8 @@ from providers.errors import ErrorKind, ProviderError, UnsupportedParameterError
 from providers.extension import check_config
 from providers.model import EventKind, LLMRequest, LLMResponse, Message, TextPart
 from providers.provider import RelayRequest
-from tests.providers.wire.bedrock_converse.support import START, STREAM, accumulate, end, message_of, text
+from tests.providers.wire.bedrock_converse.support import START, STREAM, end, text
+from tests.providers.wire.reading import accumulate, message_of
 from tests.support.amazon import exception
 from tests.support.collecting import Collected, collect
 

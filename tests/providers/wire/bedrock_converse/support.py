@@ -11,8 +11,9 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from providers.model import Accumulator, LLMResponse
-from providers.wire.bedrock_converse import WIRE
+from providers.model import LLMResponse
+from tests.providers.wire.reading import decode as decode_any
+from tests.providers.wire.reading import message_of
 from tests.support.amazon import event
 
 STREAM = "application/vnd.amazon.eventstream"
@@ -43,21 +44,7 @@ def end(reason: str = "end_turn", usage: dict[str, Any] | None = None, **more: A
 
 
 def decode(body: bytes) -> list[LLMResponse]:
-    decoder = WIRE.stream_decoder()
-    return decoder.feed(body) + decoder.eof()
-
-
-def accumulate(chunks: Iterable[LLMResponse]) -> LLMResponse:
-    accumulator = Accumulator()
-    for chunk in chunks:
-        accumulator.add(chunk)
-    return accumulator.response()
-
-
-def message_of(response: LLMResponse) -> list[Any]:
-    message = response.choices[0].message
-    assert message is not None
-    return message.content
+    return decode_any("bedrock-converse", body)
 
 
 class Answering:

@@ -11,7 +11,8 @@ from providers.errors import BadResponseError, ErrorKind, ProviderError
 from providers.model import OpaquePart, RawBody, ReasoningPart, TextPart, ToolCallPart
 from providers.replay.recording import Recording
 from providers.wire.bedrock_converse import WIRE, decode_token_count, with_type
-from tests.providers.wire.bedrock_converse.support import message_of, sdk_answer
+from tests.providers.wire.bedrock_converse.support import sdk_answer
+from tests.providers.wire.reading import message_of
 from tests.support.recordings import recordings
 
 
@@ -158,6 +159,11 @@ def test_the_gateways_own_credentials_are_not_spoken_of(type_: str, message: str
 )
 def test_errors_in_other_shapes_have_a_message(status: int, body: bytes, message: str) -> None:
     assert WIRE.decode_error(status, body).message == message
+
+
+def test_the_name_of_a_model_is_no_secret() -> None:
+    body = b'{"message":"Could not resolve arn:aws:bedrock:eu-west-3::foundation-model/x"}'
+    assert "arn:aws:bedrock" in with_type(WIRE.decode_error(404, body), "ResourceNotFoundException").message
 
 
 def test_the_type_may_stand_in_the_body() -> None:

@@ -13,25 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from providers.errors import BadResponseError, ErrorKind, error_of_event
-from providers.model import EventKind, LLMResponse, OpaquePart, ReasoningPart, TextPart, ToolCallPart
-from providers.replay.recording import BUNDLED, Recording, load_recordings
+from providers.model import EventKind, OpaquePart, ReasoningPart, TextPart, ToolCallPart
+from providers.replay.recording import Recording
 from providers.wire.bedrock_converse import WIRE
 from tests.providers.wire.bedrock_converse.support import (
     START,
-    accumulate,
     blocks_of_ours,
     blocks_of_sdk_stream,
     decode,
     delta,
     end,
-    message_of,
     sdk_stream,
     start,
     stop,
     text,
 )
+from tests.providers.wire.reading import accumulate, decode_pieces, message_of, pieces_of, recorded_streams
 from tests.support.amazon import event, exception, frame
-from tests.support.recordings import SHARED, recordings
+from tests.support.recordings import recordings
 
 TOOLS = (
     START
@@ -73,11 +72,7 @@ RICH = (
 )
 
 
-def bodies() -> list[bytes]:
-    found = load_recordings(BUNDLED, api="bedrock-converse", kind="stream")
-    if SHARED.is_dir():
-        found += load_recordings(SHARED, api="bedrock-converse", kind="stream")
-    return [TOOLS, RICH, *(recording.response.body for recording in found)]
+BODIES = [TOOLS, RICH, *(recording.response.body for recording in recorded_streams("bedrock-converse"))]
 
 
 @pytest.mark.parametrize("recording", recordings("bedrock-converse", "stream"))
@@ -128,19 +123,13 @@ def without_tool_results(block: dict[str, Any]) -> dict[str, Any]:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_split_gives_the_same_chunks(data: st.DataObject) -> None:
-    body = data.draw(st.sampled_from(bodies()))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=40)))
-    decoder = WIRE.stream_decoder()
-    chunks: list[LLMResponse] = []
-    for left, right in zip([0, *cuts], [*cuts, len(body)], strict=True):
-        chunks += decoder.feed(body[left:right])
-    assert chunks + decoder.eof() == decode(body)
+    body, pieces = pieces_of(data, BODIES)
+    assert decode_pieces("bedrock-converse", pieces) == decode(body)
 
 
-@pytest.mark.parametrize("body", bodies())
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
 def test_one_byte_at_a_time(body: bytes) -> None:
-    decoder = WIRE.stream_decoder()
-    assert [chunk for byte in body for chunk in decoder.feed(bytes([byte]))] + decoder.eof() == decode(body)
+    assert decode_pieces("bedrock-converse", (bytes([byte]) for byte in body)) == decode(body)
 
 
 def test_reasoning_citations_and_what_the_provider_ran_itself() -> None:
@@ -332,3 +321,9 @@ def test_a_character_in_two_halves() -> None:
 
 
 HALVES = (b"a\\ud83d", b"\\ude00b")
+
+
+def test_text_in_a_block_that_no_client_could_read_is_not_the_answers() -> None:
+    body = START + start(0, {"video": {"format": "mp4"}}) + delta(0, {"text": "caption"}) + stop(0) + text(1, "x")
+    opaque, said = message_of(accumulate(decode(body + end())))
+    assert (opaque.kind, said.text) == ("video", "x")

@@ -88,7 +88,10 @@ def test_plan_thinking_text_and_calls_are_parts_of_their_own() -> None:
         + call(2, id="c", function={"name": "h"})
         + end("TOOL_CALL")
     )
-    plan, thinking, text, *calls = message_of(accumulate(decode(body)))
+    chunks = decode(body)
+    seen = [(part.index, type(part)) for chunk in chunks for choice in chunk.choices for part in choice.delta.content]
+    assert len({index for index, _ in seen}) == len(set(seen)) == 6
+    plan, thinking, text, *calls = message_of(accumulate(chunks))
     assert isinstance(plan, ReasoningPart)
     assert (plan.text, thinking.text, text.text) == ("First this.", "hm", "Text")
     assert [(part.id, part.name, part.arguments) for part in calls] == [
@@ -112,7 +115,7 @@ def test_citations_keep_place_and_sources() -> None:
         "content_index": 1,
     }
     of_plan = {**wire, "type": "PLAN"}
-    body = START + content(0, thinking="hm") + content(1, text="Text")
+    body = START + content(0, text="First") + content(1, text="Text")
     body += b"".join(event("citation-start", index=0, delta={"message": {"citations": one}}) for one in (wire, of_plan))
     decoder = WIRE.stream_decoder()
     response = accumulate(decoder.feed(body + event("citation-end", index=0) + end()) + decoder.eof())
