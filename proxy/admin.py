@@ -123,12 +123,11 @@ def _card(project: Project, name: str) -> ModelCard:
 
 
 def _api(gateway: Gateway) -> ClientAPI:
-    """The API in whose shape to answer: by the path, or, where two share it, by Anthropic's version header."""
+    """The API in whose shape to answer: by the path, or, where several share it, by the header that tells."""
     project = _project(gateway)
-    if "anthropic-version" in request.headers:
-        for api in project.apis:
-            if b"anthropic-version" in api.forwarded_headers:
-                return api
+    for api in project.apis:
+        if api.telling_header is not None and api.telling_header.decode("ascii") in request.headers:
+            return api
     return project.routes.api_of(_path()) or project.apis[0]
 
 

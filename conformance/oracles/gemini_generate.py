@@ -23,7 +23,15 @@ def _read(base_url: str, model: str, prompt: str, *, stream: bool) -> Reading:
         raise MissingSDKError("google-genai") from error
     reading = Reading()
     with httpx.Client(verify=tls_context(), trust_env=False, timeout=60) as http:
-        options = types.HttpOptions(base_url=base_url, api_version="v1beta", httpx_client=http)
+        # Of contexts that it is not given the SDK makes its own, three for each client.
+        tls = {"verify": tls_context()}
+        options = types.HttpOptions(
+            base_url=base_url,
+            api_version="v1beta",
+            httpx_client=http,
+            client_args=tls,
+            async_client_args={**tls, "ssl": tls_context()},
+        )
         client = genai.Client(api_key="sdk", http_options=options)
         try:
             if stream:

@@ -111,5 +111,10 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     signatures_travel: bool = False
     """Whether its own signatures must reach the callers of APIs that have a place for them, who send them back."""
 
+    calls_end_in_stop: bool = False
+    """Whether it has one finish reason for an answer that calls tools and for one that is just over."""
+    says_cut_calls: bool = True
+    """Whether it has a place for a tool call whose arguments were cut off."""
+
     def is_terminator(self, event: Event) -> bool:
         return self.terminator is not None and self.terminator(event)

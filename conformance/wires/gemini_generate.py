@@ -227,4 +227,6 @@ WIRE = WireFormat(
     signs_reasoning=True,
     # Google signs texts and calls too: where those go on other wires is not where their own signatures are.
     signatures_travel=False,
+    calls_end_in_stop=True,
+    says_cut_calls=False,
 )

@@ -88,6 +88,8 @@ class RequestMetadata(msgspec.Struct, kw_only=True, omit_defaults=True):
     headers: dict[str, str] = {}
     """Headers of the client that belong to its API and go on to a provider of the same API (`anthropic-beta` ...)."""
     query: str = ""
+    framing: str = ""
+    """How the client wants a stream framed, where its API has several ways (Gemini's `alt`)."""
     matched: str | None = None
     """What the `*` of a model pattern stood for; sent upstream under `bypassModel`."""
     retry_budget: RetryBudget | None = None

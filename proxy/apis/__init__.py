@@ -7,6 +7,7 @@ BUILTIN_APIS = {
     "openai-chat": "proxy.apis.openai_chat:OpenAIChatAPI",
     "openai-responses": "proxy.apis.openai_responses:OpenAIResponsesAPI",
     "anthropic-messages": "proxy.apis.anthropic_messages:AnthropicMessagesAPI",
+    "gemini-generate": "proxy.apis.gemini_generate:GeminiGenerateAPI",
     "openai-completions": "proxy.apis.openai_completions:OpenAICompletionsAPI",
     "passthrough": "proxy.apis.passthrough:PassthroughAPI",
 }

@@ -21,6 +21,7 @@ class AnthropicMessagesAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/anthropic/v1", "/anthropic")
     operations: Mapping[str, Operation] = {"/messages": "complete", "/messages/count_tokens": "count_tokens"}
+    telling_header = b"anthropic-version"
     forwarded_headers = (b"anthropic-version", b"anthropic-beta", b"idempotency-key")
 
     def decode(self, call: ClientCall) -> LLMRequest:

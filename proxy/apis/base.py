@@ -67,6 +67,9 @@ class ClientAPI(Extension, ABC):
     forwarded_headers: tuple[bytes, ...] = ()
     """The client's headers that belong to the API and go to a provider of the same API."""
 
+    telling_header: ClassVar[bytes | None] = None
+    """A header that only clients of this API send: it decides on a path that several APIs share (`GET /v1/models`)."""
+
     @abstractmethod
     def transform_input(self, call: ClientCall) -> LLMRequest:
         """The request. Raises `RequestError` that names the field and what was expected."""
@@ -118,6 +121,10 @@ class ClientAPI(Extension, ABC):
     @abstractmethod
     def transform_model(self, model: ModelCard) -> bytes:
         """One model."""
+
+    def for_request(self, request: LLMRequest) -> ClientAPI:
+        """Who answers this request: the API itself, or a kin of it that frames a stream in another way."""
+        return self
 
     def stream_content_type(self, request: LLMRequest) -> bytes:
         """The content type of a streamed answer."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from conformance.oracles.gemini_generate import read as read_gemini
 from conformance.replay import DELIVERIES, Play
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import Kind, Recording, load_recording
@@ -134,6 +135,72 @@ async def test_whole_answers(client: str, provider: str, recording: Recording) -
                 comparable(reader.facts_of_whole(answer), client, provider),
                 comparable(origin.facts_of_whole(expected), client, provider),
             )
+
+
+async def said(api: str, url: str, kind: str) -> Facts:
+    """What an SDK reads there; `failed` where it raised."""
+    stream = kind == "stream"
+    if api == "gemini-generate":
+        reading = await read_gemini(url, "m", "hi", stream)
+        found = facts.of_gemini(reading.items)
+        found.failed = reading.error is not None
+        return found
+    if api == "openai-chat":
+        async with openai_client(url) as chat:
+            if stream:
+                return facts.of_openai_stream(await read_openai_stream(chat))
+            answer = await read_openai(chat)
+            return Facts(failed=True) if isinstance(answer, tuple) else facts.of_openai(answer)
+    async with anthropic_client(url) as claude:
+        if stream:
+            return facts.of_anthropic_stream(await read_anthropic_stream(claude))
+        answer = await read_anthropic(claude)
+        return Facts(failed=True) if isinstance(answer, tuple) else facts.of_anthropic(answer)
+
+
+def answers(api: str, kind: Kind) -> list[object]:
+    """The recordings that hold an answer: of the others there is nothing to say in another API."""
+    return [
+        param
+        for param in recordings(api, kind)
+        if (recording := param.values[0]) is None or _ANSWER[api] in recording.response.body  # type: ignore[attr-defined]
+    ]
+
+
+_ANSWER = {"gemini-generate": b'"candidates"', "openai-chat": b'"choices"', "anthropic-messages": b'"content"'}
+
+
+@pytest.mark.parametrize("client", ["openai-chat", "anthropic-messages"])
+@pytest.mark.parametrize("recording", [*answers("gemini-generate", "stream"), *answers("gemini-generate", "json")])
+async def test_other_clients_read_gemini(recording: Recording, client: str) -> None:
+    plays = [Play(recording), Play(recording, DELIVERIES["bytes-7" if recording.kind == "stream" else "whole"])]
+    async with gateway_to("gemini-generate", plays) as (upstream, gateway):
+        expected = unsigned(await said("gemini-generate", upstream.url, recording.kind))
+        assert not expected.failed
+        assert_same(unsigned(await said(client, gateway.url, recording.kind)), expected)
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        param
+        for api in ("openai-chat", "anthropic-messages")
+        for kind in ("stream", "json")
+        for param in answers(api, kind)
+    ],
+)
+async def test_a_gemini_client_reads_the_others(recording: Recording) -> None:
+    plays = [Play(recording), Play(recording, DELIVERIES["bytes-7" if recording.kind == "stream" else "whole"])]
+    async with gateway_to(recording.api, plays) as (upstream, gateway):
+        expected = await said(recording.api, upstream.url, recording.kind)
+        through = await said("gemini-generate", gateway.url, recording.kind)
+        if recording.api == "openai-chat":
+            expected, through = unsigned(expected), unsigned(through)
+        # A call that was cut has no place in Gemini's wire.
+        expected.tool_calls = [call for call in expected.tool_calls if not isinstance(call[1], str)]
+        if expected.tool_calls and expected.finish == "stop":
+            expected.finish = "tool_calls"  # Gemini has one word for both
+        assert_same(through, expected)
 
 
 @pytest.mark.parametrize("recording", recordings("anthropic-messages", "stream"))

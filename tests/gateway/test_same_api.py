@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conformance.oracles.gemini_generate import read as read_gemini
 from conformance.replay import DELIVERIES, Play
 from providers.replay.recording import Recording
 from tests.support.gateway import anthropic_client, gateway_to, openai_client
@@ -93,3 +94,24 @@ async def test_anthropic_answers_and_errors(recording: Recording) -> None:
             expected = await read_anthropic(straight)
             assert await read_anthropic(through) == expected
             assert await read_anthropic(through) == expected
+
+
+@pytest.mark.parametrize("recording", recordings("gemini-generate", "stream"))
+async def test_gemini_streams(recording: Recording) -> None:
+    plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
+    async with gateway_to("gemini-generate", plays) as (upstream, gateway):
+        expected = await read_gemini(upstream.url, "m", "hi", True)
+        assert expected.items
+        for delivery in STREAM_DELIVERIES:
+            through = await read_gemini(gateway.url, "m", "hi", True)
+            assert (through.items, through.error) == (expected.items, expected.error), delivery
+
+
+@pytest.mark.parametrize("recording", [*recordings("gemini-generate", "json"), *recordings("gemini-generate", "error")])
+async def test_gemini_answers_and_errors(recording: Recording) -> None:
+    plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
+    async with gateway_to("gemini-generate", plays) as (upstream, gateway):
+        expected = await read_gemini(upstream.url, "m", "hi", False)
+        for _ in range(2):
+            through = await read_gemini(gateway.url, "m", "hi", False)
+            assert (through.items, through.error) == (expected.items, expected.error)

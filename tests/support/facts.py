@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from conformance.wires.gemini_generate import facts_of_answers
+
 ANTHROPIC_FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -273,3 +275,18 @@ def _take_encrypted(facts: Facts, item: dict[str, Any]) -> None:
     sealed = item.get("encrypted_content")
     if sealed:
         (facts.signatures if item["summary"] or item.get("content") else facts.redacted).append(sealed)
+
+
+def of_gemini(answers: Iterable[Any]) -> Facts:
+    """From what google-genai yields, in the wire's spelling: the events of a stream, or one whole answer."""
+    said = facts_of_answers(answers)
+    return Facts(
+        text=said.text,
+        reasoning=said.reasoning,
+        signatures=said.signatures,
+        redacted=said.redacted,
+        tool_calls=said.tool_calls,
+        finish=said.finish,
+        prompt_tokens=said.usage.input,
+        completion_tokens=said.usage.output,
+    )

@@ -68,6 +68,7 @@ PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "openai-chat": ("openai", {"baseUrl": "{}/v1"}),
     "openai-responses": ("openai", {"baseUrl": "{}/v1", "api": "responses"}),
     "anthropic-messages": ("anthropic", {"baseUrl": "{}"}),
+    "gemini-generate": ("gemini", {"baseUrl": "{}"}),
     "bedrock-converse": ("bedrock", {"baseUrl": "{}", "region": "eu-west-3"}),
     "cohere-chat": ("cohere", {"baseUrl": "{}"}),
     "ollama-chat": ("ollama", {"baseUrl": "{}"}),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 async def complete(exchange: Exchange) -> None:
     """Read a request, have its model's provider answer it, pass the answer on."""
     request = exchange.api.transform_input(await exchange.read_call())
+    exchange.api = exchange.api.for_request(request)
     outcome = exchange.outcome
     outcome.stream = request.stream
     outcome.notes = request.notes

@@ -13,6 +13,7 @@ import pytest
 from google import genai
 from google.genai import types
 
+from conformance.oracles.base import tls_context
 from providers.model import Accumulator, LLMRequest, LLMResponse
 from providers.wire.gemini_generate import WIRE
 
@@ -86,8 +87,13 @@ def sdk(status: int, body: bytes, content_type: str = "application/json") -> gen
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"content-type": content_type}, content=body)
 
-    http = httpx.Client(transport=httpx.MockTransport(answer))
-    return genai.Client(api_key="none", http_options=types.HttpOptions(base_url="http://upstream", httpx_client=http))
+    options = types.HttpOptions(
+        base_url="http://upstream",
+        httpx_client=httpx.Client(transport=httpx.MockTransport(answer)),
+        client_args={"verify": tls_context()},
+        async_client_args={"verify": tls_context(), "ssl": tls_context()},
+    )
+    return genai.Client(api_key="none", http_options=options)
 
 
 def sdk_stream(body: bytes) -> list[types.GenerateContentResponse]:
