@@ -8,7 +8,7 @@ from providers.errors import GatewayError, ProviderError
 from providers.model import RequestNotes, Usage
 from proxy.exchange.model import ServedModel
 from proxy.observe import metrics
-from proxy.observe.logs import get_logger
+from proxy.observe.logs import log_request
 
 CLIENT_GONE = 499
 """The status recorded for a client that left before its answer was complete (nginx's number for it)."""
@@ -154,4 +154,4 @@ def _log(outcome: Outcome) -> None:
             line["in_band"] = True
         if isinstance(error, ProviderError) and error.upstream_status is not None:
             line["upstream_status"] = error.upstream_status
-    get_logger().info("request", **line)
+    log_request(line)
