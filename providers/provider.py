@@ -69,6 +69,9 @@ class ChunkEmitter(ABC):
     takes_runs = False
     """Whether `emit_batch` takes a `TextRun` for chunks that only add text. Nobody has to make any."""
 
+    ends = False
+    """Set by who knows that nothing will be waited for behind the next batch: it may leave with the stream's end."""
+
     async def emit_batch(self, chunks: Sequence[LLMResponse | TextRun], first: bool = False) -> None:
         """Pass on chunks that arrived together, in order, as one write where the gateway can."""
         for chunk in expand(chunks):

@@ -30,6 +30,13 @@ class OpenedStream(msgspec.Struct):
     """The provider did not stream but answered whole."""
     first_deadline: float = math.inf
     """Until when a real event must come, if only keep-alives have."""
+    done: bool = False
+    """The wire's terminator has come, and nothing behind it."""
+
+    @property
+    def body_is_complete(self) -> bool:
+        """Whether the body is known to be at its end, so that nothing has to be waited for."""
+        return bool(getattr(self.response, "complete", False))
 
     async def told_error(self, info: ErrorInfo, chunks: Sequence[LLMResponse]) -> GatewayError:
         """The error that the first of `chunks` tells; with the second event's bytes where the API tells it in two."""

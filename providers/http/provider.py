@@ -207,18 +207,39 @@ class HTTPProvider(Provider):
         outgoing = self.request_out(request)
         request.notes.dropped += outgoing.dropped
         deadline = trio.current_time() + self.settings.timeout / 1000
-        opened = await self._with_retries(lambda: self._open(outgoing, request, emitter, deadline), request, deadline)
+        opened: OpenedStream | None = None
+        error: GatewayError | None = None
         try:
-            error = await self._pass_on(opened, request, emitter, deadline)
+            # One scope for all of it, whose deadline moves: a scope costs more than a few events do.
+            with trio.CancelScope(deadline=deadline) as scope:
+                opened = await self._with_retries(
+                    lambda: self._open(outgoing, request, emitter, scope, deadline), request, deadline
+                )
+                error = await self._pass_on(opened, emitter, scope, deadline)
+            if scope.cancelled_caught and not (opened is not None and opened.done):
+                error = self._overdue(opened, deadline)
         finally:
-            opened.response.close()
-            request.notes.skipped_events += opened.decoder.skipped
-            request.notes.dropped_blocks += opened.decoder.dropped_blocks
+            if opened is not None:
+                opened.response.close()
+                request.notes.skipped_events += opened.decoder.skipped
+                request.notes.dropped_blocks += opened.decoder.dropped_blocks
         if error is not None:
+            if opened is None:
+                raise error
             await emitter.emit_error(error)
             return PhaseExecution(success=False, status=error.status, error=error.message)
         await emitter.emit_chunk(emitter.accumulator.response(), first=False, final=True)
         return None
+
+    def _overdue(self, opened: OpenedStream | None, deadline: float) -> ProviderTimeoutError:
+        """Which of a stream's deadlines has just passed."""
+        settings = self.settings
+        now = trio.current_time()
+        if now >= deadline:
+            return ProviderTimeoutError("total", settings.timeout / 1000)
+        if opened is None or now >= opened.first_deadline:
+            return ProviderTimeoutError("first_token", settings.first_token_timeout / 1000)
+        return ProviderTimeoutError("idle", settings.idle_timeout / 1000)
 
     async def relay(self, request: RelayRequest) -> UpstreamResponse:
         """See `Provider.relay`. Never tried again: what the request does is not known here."""
@@ -307,25 +328,27 @@ class HTTPProvider(Provider):
         return error
 
     async def _open(
-        self, outgoing: OutgoingRequest, request: LLMRequest, emitter: ChunkEmitter, deadline: float
+        self,
+        outgoing: OutgoingRequest,
+        request: LLMRequest,
+        emitter: ChunkEmitter,
+        scope: trio.CancelScope,
+        deadline: float,
     ) -> OpenedStream:
         """Send the request and read up to the stream's first real event."""
         started = trio.current_time()
         first_deadline = started + self.settings.first_token_timeout / 1000
+        scope.deadline = min(deadline, first_deadline)
         response: UpstreamResponse | None = None
         opened: OpenedStream | None = None
         try:
-            with trio.CancelScope(deadline=min(deadline, first_deadline)):
-                response = await self._send(outgoing, request)
-                opened = await self._first_event(response, request, emitter, started)
-                if all(chunk.kind is EventKind.KEEP_ALIVE for chunk in opened.chunks) and opened.whole is None:
-                    opened.first_deadline = first_deadline
-            if opened is None:
-                if first_deadline <= deadline:
-                    raise ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
-                raise ProviderTimeoutError("total", self.settings.timeout / 1000)
+            response = await self._send(outgoing, request)
+            opened = await self._first_event(response, request, emitter, started)
+            if all(chunk.kind is EventKind.KEEP_ALIVE for chunk in opened.chunks) and opened.whole is None:
+                opened.first_deadline = first_deadline
             return opened
         finally:
+            scope.deadline = deadline
             if opened is None and response is not None:
                 response.close()
 
@@ -366,9 +389,10 @@ class HTTPProvider(Provider):
     # -- the loop over the stream -------------------------------------------------------------------------------------
 
     async def _pass_on(
-        self, opened: OpenedStream, request: LLMRequest, emitter: ChunkEmitter, deadline: float
+        self, opened: OpenedStream, emitter: ChunkEmitter, scope: trio.CancelScope, deadline: float
     ) -> GatewayError | None:
-        """Pass events on until the body ends. Returns what ended the stream early, if anything did."""
+        """Pass events on until the body ends, moving the deadline of `scope`. Returns what ended the stream early, if
+        anything but a deadline did."""
         if opened.whole is not None:
             if opened.whole.error is not None:
                 return error_of_event(opened.whole.error, None)
@@ -377,49 +401,43 @@ class HTTPProvider(Provider):
         response, decoder = opened.response, opened.decoder
         feed = feed_of(decoder, emitter)
         idle = self.settings.idle_timeout / 1000
-        first_deadline, done_at = opened.first_deadline, math.inf
         chunks: Sequence[LLMResponse | TextRun] = opened.chunks
-        first, done = True, False
-        with trio.CancelScope(deadline=deadline) as scope:
-            while True:
-                for place, chunk in enumerate(chunks):
-                    kind = chunk.kind
-                    if kind is not EventKind.KEEP_ALIVE:
-                        first_deadline = math.inf
-                    if kind is EventKind.CHUNK:
-                        done = False  # even behind a terminator: a second answer in the same body
-                    elif kind is EventKind.DONE:
-                        done, done_at = True, trio.current_time()
-                    elif isinstance(chunk, LLMResponse) and chunk.error is not None:
-                        await emitter.emit_batch(chunks[:place], first)
-                        return await opened.told_error(chunk.error, expand(chunks[place:]))
-                if chunks:
-                    await emitter.emit_batch(chunks, first)
-                    first = False
+        first, done_at = True, math.inf
+        while True:
+            for place, chunk in enumerate(chunks):
+                kind = chunk.kind
+                if kind is not EventKind.KEEP_ALIVE:
+                    opened.first_deadline = math.inf
+                if kind is EventKind.CHUNK:
+                    opened.done = False  # even behind a terminator: a second answer in the same body
+                elif kind is EventKind.DONE:
+                    opened.done, done_at = True, trio.current_time()
+                elif isinstance(chunk, LLMResponse) and chunk.error is not None:
+                    await emitter.emit_batch(chunks[:place], first)
+                    return await opened.told_error(chunk.error, expand(chunks[place:]))
+            emitter.ends = ends = opened.body_is_complete
+            if chunks:
+                await emitter.emit_batch(chunks, first)
+                first = False
+            if not ends:
                 # Only the wait for the provider counts as idle, not the wait for a slow client.
-                patience = done_at + AFTER_DONE_GRACE if done else trio.current_time() + idle
-                scope.deadline = min(deadline, first_deadline, patience)
-                try:
-                    data = await response.receive()
+                patience = done_at + AFTER_DONE_GRACE if opened.done else trio.current_time() + idle
+                scope.deadline = min(deadline, opened.first_deadline, patience)
+            try:
+                data = await response.receive()
+                if not ends:
                     scope.deadline = deadline
-                    if data:
-                        chunks = feed(data)
-                        continue
-                    ended = decoder.eof()
-                except ProviderError as error:
-                    # After its terminator an answer is whole, however the connection ends.
-                    return None if done else error
-                if ended:
-                    last = [chunk for chunk in ended if chunk.kind is not EventKind.ERROR]
-                    await emitter.emit_batch(last, first)
-                    for chunk in ended:
-                        if chunk.error is not None:
-                            return error_of_event(chunk.error, chunk.raw)
-                return None
-        if done:
+                if data:
+                    chunks = feed(data)
+                    continue
+                ended = decoder.eof()
+            except ProviderError as error:
+                # After its terminator an answer is whole, however the connection ends.
+                return None if opened.done else error
+            if ended:
+                last = [chunk for chunk in ended if chunk.kind is not EventKind.ERROR]
+                await emitter.emit_batch(last, first)
+                for chunk in ended:
+                    if chunk.error is not None:
+                        return error_of_event(chunk.error, chunk.raw)
             return None
-        if trio.current_time() >= deadline:
-            return ProviderTimeoutError("total", self.settings.timeout / 1000)
-        if trio.current_time() >= first_deadline:
-            return ProviderTimeoutError("first_token", self.settings.first_token_timeout / 1000)
-        return ProviderTimeoutError("idle", idle)

@@ -31,6 +31,12 @@ class PoolResponse:
             raise trio.ClosedResourceError("the response was closed")
         return self._connection.parser.http_version
 
+    @property
+    def complete(self) -> bool:
+        """Whether the body has come and was received to its end: `receive` will give b"", at once."""
+        connection = self._connection
+        return connection is not None and connection.parser.complete and not connection.parser.pieces
+
     async def receive(self) -> bytes:
         """The next bytes of the body; b"" once it is complete. See `UpstreamResponse.receive`.
 

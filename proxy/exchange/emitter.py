@@ -37,6 +37,8 @@ class StreamEmitter(ChunkEmitter):
         self.first_at: float | None = None
         """When the first chunk came, on trio's clock."""
         self.finished = False
+        self.held = b""
+        """What the provider gave last, to be written with the stream's end."""
         self._api = api
         self._api_name = api.api
         self._request = request
@@ -110,5 +112,7 @@ class StreamEmitter(ChunkEmitter):
         elif self.metrics is not None:
             self.metrics.gap.observe(now - self._last_at)
         self._last_at = now
-        if data:
+        if self.ends:
+            self.held += data
+        elif data:
             await self._write(data)

@@ -264,10 +264,11 @@ class Exchange:
             self.depart(gone.reason)
             await trio.lowlevel.checkpoint_if_cancelled()
 
-    async def end(self) -> None:
-        """End a begun answer well."""
+    async def end(self, data: bytes = b"") -> None:
+        """Write the last piece of a begun answer, and end it well."""
         if self.outcome.departed is None:
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            self.outcome.bytes_out += len(data)
+            await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     def answer_headers(self, notes: RequestNotes | None) -> Headers:
         """The headers of a good answer, beside the content type."""

@@ -15,6 +15,7 @@ _COUNTERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = msgspec.Raw(b"null")
 _NO_PROMPT_DETAILS = PromptTokensDetails()
 _NO_COMPLETION_DETAILS = CompletionTokensDetails()
+_NO_DETAILS = TokenDetails()
 
 
 def decode_usage(raw: msgspec.Raw) -> Usage | None:
@@ -53,7 +54,7 @@ def _details(wire: ChatUsage) -> TokenDetails | None:
         accepted_prediction_tokens=completion.accepted_prediction_tokens,
         rejected_prediction_tokens=completion.rejected_prediction_tokens,
     )
-    return None if details == TokenDetails() else details
+    return None if details == _NO_DETAILS else details
 
 
 def _first(*values: int | None) -> int | None:

@@ -52,10 +52,16 @@ async def _stream(exchange: Exchange, served: ServedModel, request: LLMRequest) 
         if emitter.error is not None:
             raise emitter.error
         await emitter.close()
+    except Exception:
+        if emitter.held:  # what came before the fault goes out before the error does
+            await write(emitter.held)
+        raise
     finally:
         if emitter.first_at is not None:
             outcome.first_token = emitter.first_at - exchange.started_at
         outcome.usage = emitter.accumulator.usage
         outcome.chunks = emitter.accumulator.chunks
         outcome.dropped_blocks = emitter.dropped_blocks
-    await exchange.end()
+    if not outcome.in_band:
+        await exchange.start_stream(request)
+    await exchange.end(emitter.held)
