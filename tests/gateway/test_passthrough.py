@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from typing import Any
@@ -261,3 +262,19 @@ async def test_a_projects_models_are_below_its_name() -> None:
         [request] = upstream.requests
     assert (inside.status_code, outside.status_code) == (200, 403)
     assert request.target == "/v1/files/a%20b"
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["own transport", "httpx transport"])
+async def test_an_answer_that_came_compressed_is_whole(http2: bool) -> None:
+    body = gzip.compress(b'{"data": "' + b"x" * 5000 + b'"}')
+
+    async def service(peer: Peer) -> None:
+        while await peer.request() is not None:
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
+            await peer.send(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+
+    async with serve(service) as upstream, serving([entry(upstream.url, http2=http2)]) as gateway:
+        async with gateway.http() as http:
+            answer = await http.get("/passthrough/m/files")
+            again = await http.get("/passthrough/m/files")
+    assert answer.json() == again.json() == {"data": "x" * 5000}
