@@ -18,8 +18,8 @@ from providers.builtin.openai_services import OpenAIServices
 from providers.extension import Config, extension
 from providers.http import HTTPSettings, OutgoingRequest, http_schema
 from providers.model import LLMRequest
+from providers.wire import openai_chat, openai_responses
 from providers.wire.embedding import EmbeddingWire
-from providers.wire.openai_chat import WIRE
 
 if TYPE_CHECKING:
     from providers.auth.azure_credentials import AzureTokens
@@ -41,6 +41,11 @@ _IDENTITIES = ("apiKey", "token", "entra")
             "pattern": r"^\d{4}-\d{2}-\d{2}(-preview)?$",
             "errorMessage": "a date, as in 2024-10-21 or 2025-03-01-preview",
             "description": "Use the dated API, whose path names the deployment. Default: the v1 API.",
+        },
+        api={
+            "enum": ["chat", "responses"],
+            "default": "chat",
+            "description": "Which of OpenAI's APIs the deployment is asked through: Chat Completions or Responses.",
         },
         token={**_TEXT, "description": "An Entra ID access token, instead of apiKey. Never logged."},
         entra={
@@ -78,8 +83,9 @@ _IDENTITIES = ("apiKey", "token", "entra")
     ),
 )
 class AzureOpenAIProvider(OpenAIServices):
-    wire = WIRE
+    wire = openai_chat.WIRE
     path = "/chat/completions"
+    wires = {"chat": (wire, path), "responses": (openai_responses.WIRE, "/responses")}
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,6 +151,8 @@ class AzureOpenAIProvider(OpenAIServices):
         path, _, query = target.partition("?")
         queries = [pair for pair in query.split("&") if pair and not pair.startswith("api-version=")]
         queries.append(f"api-version={self._version}")
+        if path.startswith("/responses"):  # the one API whose dated path does not name the deployment
+            return f"/openai{path}?{'&'.join(queries)}"
         return f"/openai/deployments/{quote(model, safe='')}{path}?{'&'.join(queries)}"
 
 

@@ -29,6 +29,8 @@ from providers.wire.openai_chat.mistral import DIALECT, EMBEDDING_DIALECT, patch
 )
 class MistralProvider(CompatibleProvider):
     dialect = DIALECT
+    wires = {}
+    variants = {}
     has_completions = False
     embeddings = embedding_wire(EMBEDDING_DIALECT)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from providers.builtin.openai_services import OpenAIServices
 from providers.extension import extension
-from providers.http import HTTPSettings, http_schema
+from providers.http import HTTPSettings, OutgoingRequest, http_schema
+from providers.model import LLMRequest, LLMResponse
 from providers.wire import openai_chat, openai_responses
+from providers.wire.base import Translation
+from providers.wire.openai_responses.count_tokens import TARGET, decode_token_count, encode_count_request
 
 
 @extension(
@@ -41,6 +44,14 @@ class OpenAIProvider(OpenAIServices):
             if key in config
         }
         await super().configure(config)
+
+    async def count_tokens(self, request: LLMRequest) -> LLMResponse:
+        translation = Translation(openai_responses.WIRE.api, drop_unsupported=self.drop_unsupported)
+        if request.metadata.api != openai_responses.WIRE.api:
+            translation.refuse_bound(request)
+        encoded = encode_count_request(request, self.model_for(request), translation)
+        outgoing = OutgoingRequest(target=TARGET, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
+        return await self.call(outgoing, request, decode_token_count)
 
     def auth_headers(self, settings: HTTPSettings) -> dict[str, str]:
         return {**super().auth_headers(settings), **self._billing}

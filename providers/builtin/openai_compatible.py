@@ -16,8 +16,8 @@ from providers.http import OutgoingRequest, http_schema
 from providers.model import LLMRequest, LLMResponse, Usage
 from providers.presets import PRESETS, Preset
 from providers.provider import Capability
+from providers.wire import openai_chat, openai_responses
 from providers.wire.base import EncodedRequest, Translation
-from providers.wire.openai_chat import WIRE
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
 from providers.wire.openai_chat.embeddings import EMBEDDINGS
@@ -83,6 +83,12 @@ def compatible_schema(preset: Preset | None = None, *, required: tuple[str, ...]
             shared["apiKey"] = {"environment": preset.key_variable}
         if preset.key_required:
             needed.append("apiKey")
+    if preset is None or "responses" in preset.endpoints:
+        shared["api"] = {
+            "enum": ["chat", "responses"],
+            "default": "chat",
+            "description": "Which of OpenAI's APIs the model is asked through: Chat Completions or Responses.",
+        }
     return http_schema(
         required=tuple(needed),
         **shared,
@@ -107,8 +113,9 @@ def compatible_schema(preset: Preset | None = None, *, required: tuple[str, ...]
     configuration_schema=compatible_schema(required=("baseUrl",)),
 )
 class CompatibleProvider(OpenAIServices):
-    wire = WIRE
+    wire = openai_chat.WIRE
     path = "/chat/completions"
+    wires = {"chat": (wire, path), "responses": (openai_responses.WIRE, "/responses")}
     preset: ClassVar[Preset | None] = None
     dialect: Dialect = Dialect()
 
@@ -130,7 +137,7 @@ class CompatibleProvider(OpenAIServices):
         count = self.preset.token_count if self.preset is not None else None
         if count is None:
             return await super().count_tokens(request)
-        encoded = self.encode(request, self.model_for(request))
+        encoded = encode_in_dialect(request, self.model_for(request), self.translation(request), self.dialect)
         asked = msgspec.json.decode(encoded.body, type=dict[str, msgspec.Raw])
         body = msgspec.json.encode({name: asked[name] for name in ("model", "messages")})
         outgoing = OutgoingRequest(target=count.path, body=body, headers=encoded.headers, dropped=encoded.dropped)
@@ -142,10 +149,18 @@ class CompatibleProvider(OpenAIServices):
         return translation
 
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
+        if self.api != openai_chat.WIRE.api:
+            return super().encode(request, model)
         return encode_in_dialect(request, model, self.translation(request), self.dialect)
 
     def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:
+        if self.api != openai_chat.WIRE.api:
+            return super().relayed(request, model)
         return relay_in_dialect(request, model, self.translation(request), self.dialect)
+
+
+ONE_API: dict[str, Any] = {"wires": {}, "variants": {}}
+"""What takes the choice of an API away again."""
 
 
 def _read_count(answer: bytes, keys: tuple[str, ...]) -> LLMResponse:
@@ -163,6 +178,7 @@ def _provider_of(preset: Preset) -> type[CompatibleProvider]:
         "dialect": preset.dialect,
         "embeddings": embeddings,
         "has_completions": "completions" in preset.endpoints,
+        **({} if "responses" in preset.endpoints else ONE_API),
         "__module__": __name__,
         "__doc__": preset.title,
     }

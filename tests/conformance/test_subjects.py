@@ -25,6 +25,7 @@ from providers.wire.anthropic_messages import WIRE as ANTHROPIC
     configuration_schema=http_schema(baseUrl={}, speak={"enum": ["chat", "messages"], "default": "chat"}),
 )
 class Polyglot(OpenAIProvider):
+    wires = {}
     variants = {"anthropic-messages": {"speak": "messages"}}
 
     async def configure(self, config: Config) -> None:

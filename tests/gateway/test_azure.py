@@ -10,6 +10,8 @@ import openai
 import pytest
 
 from conformance.replay import Answer, Play, ReplayServer
+from providers.replay.provider import BUNDLED
+from providers.replay.recording import load_recording
 from proxy.config import ConfigError
 from tests.support.entra import TokenServer
 from tests.support.gateway import HI, serving
@@ -213,3 +215,20 @@ async def test_a_wrong_configuration_is_told(config: dict[str, Any], told: str, 
         async with serving([entry("http://127.0.0.1:9", **config)]):
             pass
     assert told in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "target"),
+    [(None, "/openai/v1/responses"), ("2025-03-01-preview", "/openai/responses?api-version=2025-03-01-preview")],
+)
+async def test_responses_name_the_deployment_in_the_body(version: str | None, target: str) -> None:
+    dated = {} if version is None else {"apiVersion": version}
+    recording = load_recording(BUNDLED / "openai-responses" / "json" / "text.json")
+    async with ReplayServer(Play(recording)) as upstream:
+        async with serving([entry(upstream.url, apiKey="k", api="responses", **dated)]) as gateway:
+            async with gateway.openai() as client:
+                response = await client.responses.create(model="m", input="hi")
+        [request] = upstream.requests
+    assert response.output_text
+    assert request.target == target
+    assert json.loads(request.body)["model"] == "my deployment"

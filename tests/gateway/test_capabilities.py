@@ -25,10 +25,10 @@ async def test_it_is_what_the_code_says_unless_the_file_knows_better() -> None:
         listed = {card.id: card.model_dump()["capabilities"] for card in (await client.models.list()).data}
         of_pattern = (await client.models.retrieve("some-llama")).model_dump()
     assert listed == {
-        "plain": ["chat", "completions", "embeddings", "streaming", "tools"],
+        "plain": ["chat", "completions", "count_tokens", "embeddings", "streaming", "tools"],
         "other": ["chat", "count_tokens", "streaming", "tools"],
-        "open": ["chat", "completions", "embeddings", "passthrough", "streaming", "tools"],
-        "told": ["chat", "completions", "embeddings", "streaming", "vision"],
+        "open": ["chat", "completions", "count_tokens", "embeddings", "passthrough", "streaming", "tools"],
+        "told": ["chat", "completions", "count_tokens", "embeddings", "streaming", "vision"],
         "some-*": ["chat", "streaming", "tools"],
     }
     assert of_pattern["id"] == "some-llama"

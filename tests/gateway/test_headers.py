@@ -224,14 +224,6 @@ async def test_tokens_are_counted_by_a_provider_that_can() -> None:
     assert json.loads(sent.body) == {"model": "claude-x", "messages": HI}
 
 
-async def test_a_provider_that_cannot_count_tokens_says_so() -> None:
-    async with gateway_to("openai-chat", Play(WHOLE["openai-chat"])) as (upstream, gateway):
-        async with gateway.anthropic() as client:
-            with pytest.raises(anthropic.NotFoundError, match="cannot count tokens"):
-                await client.messages.count_tokens(model="m", messages=HI)
-        assert upstream.received == 0
-
-
 async def test_a_header_with_a_line_end_is_refused() -> None:
     async with gateway_to("openai-chat", Play(WHOLE["openai-chat"])) as (upstream, gateway):
         async with RawClient(gateway.port) as client:

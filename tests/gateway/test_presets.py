@@ -139,3 +139,33 @@ async def test_and_one_that_does_not_says_so() -> None:
             with pytest.raises(anthropic.NotFoundError, match="cannot count tokens"):
                 await client.messages.count_tokens(model="m", messages=HI)
         assert upstream.requests == []
+
+
+RESPONSE = load_recording(BUNDLED / "openai-responses" / "json" / "text.json")
+
+
+async def test_a_vendor_may_be_asked_through_responses() -> None:
+    async with ReplayServer([Play(RESPONSE), Play(RESPONSE)]) as upstream:
+        async with serving([entry("groq", upstream.url, api="responses")]) as gateway, gateway.openai() as client:
+            relayed = await client.responses.create(model="m", input="hi", store=False)
+            translated = await client.chat.completions.create(model="m", messages=HI, logit_bias={})
+        first, second = upstream.requests
+    assert relayed.output_text == translated.choices[0].message.content
+    assert {first.target, second.target} == {"/base/responses"}
+    assert json.loads(first.body) == {"model": "m", "input": "hi", "store": False}
+
+
+async def test_openai_counts_the_tokens_of_a_conversation() -> None:
+    counted = Answer(
+        headers={"content-type": "application/json"}, body=b'{"object": "response.input_tokens", "input_tokens": 11}'
+    )
+    async with ReplayServer(Play(counted)) as upstream, serving([entry("openai", upstream.url)]) as gateway:
+        async with gateway.anthropic() as client:
+            tool: Any = {"name": "f", "input_schema": {"type": "object", "properties": {}}}
+            found = await client.messages.count_tokens(model="m", system="Be brief.", messages=HI, tools=[tool])
+        [request] = upstream.requests
+    sent = json.loads(request.body)
+    assert found.input_tokens == 11
+    assert request.target == "/base/responses/input_tokens"
+    assert set(sent) <= {"model", "input", "instructions", "tools"}
+    assert [tool["name"] for tool in sent["tools"]] == ["f"]

@@ -35,7 +35,7 @@ def test_what_the_code_has_is_what_it_can_do() -> None:
         return set(provider_registry().get(name).capabilities()) - {"chat", "streaming", "passthrough"}
 
     assert has("anthropic") == {"tools", "count_tokens"}
-    assert has("openai") == {"tools", "embeddings", "completions"}
+    assert has("openai") == {"tools", "embeddings", "completions", "count_tokens"}
     assert has("openai-compatible") == {"tools", "embeddings", "completions"}
     assert has("mistral") == {"tools", "embeddings"}
     assert has("groq") == {"tools"}

@@ -107,3 +107,16 @@ async def test_a_row_that_was_changed_keeps_the_rest() -> None:
 def test_a_misspelt_quirk_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"quirks\.refusess: unknown key; did you mean 'refuses'"):
         _load(tmp_path, {"GROQ_API_KEY": "k"}, type="groq", config={"quirks": {"refusess": []}})
+
+
+@every_preset
+def test_it_speaks_responses_where_the_row_says_so(preset: Preset, tmp_path: Path) -> None:
+    cls = provider_registry().get(preset.name)
+    chosen: dict[str, object] = {"apiKey": "k", "baseUrl": ACCOUNT_URL, "api": "responses"}
+    if "responses" in preset.endpoints:
+        assert set(cls.variants) == {"openai-responses"}
+        assert _load(tmp_path, {}, type=preset.name, config=chosen)
+    else:
+        assert not cls.variants
+        with pytest.raises(ConfigError, match="api: unknown key"):
+            _load(tmp_path, {}, type=preset.name, config=chosen)

@@ -1,0 +1,55 @@
+"""How many tokens a request's input has (https://platform.openai.com/docs/api-reference/responses/input-tokens).
+
+Takes the parameters of a response that make its input, and nothing else. Does no I/O.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.errors import BadResponseError
+from providers.model import LLMRequest, LLMResponse, Usage
+from providers.wire.base import EncodedRequest, Translation
+from providers.wire.json_text import FIELDS
+from providers.wire.openai_responses.request_encoder import encode_request
+
+TARGET = "/responses/input_tokens"
+
+_COUNTED = frozenset(
+    {
+        "model",
+        "input",
+        "instructions",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning",
+        "text",
+        "truncation",
+        "conversation",
+        "previous_response_id",
+    }
+)
+
+
+class _Answer(msgspec.Struct, gc=False):
+    input_tokens: int
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def encode_count_request(request: LLMRequest, model: str, translation: Translation) -> EncodedRequest:
+    """The body for `model`. Raises `RequestError` for what the API cannot honour."""
+    encoded = encode_request(request, model, translation)
+    body = {name: raw for name, raw in FIELDS.decode(encoded.body).items() if name in _COUNTED}
+    return msgspec.structs.replace(encoded, body=msgspec.json.encode(body))
+
+
+def decode_token_count(body: bytes) -> LLMResponse:
+    """The count, in `usage.prompt_tokens`. Raises `BadResponseError`."""
+    try:
+        found = _ANSWER.decode(body)
+    except ValueError as error:
+        raise BadResponseError("the provider's answer holds no token count") from error
+    return LLMResponse(object="token_count", usage=Usage(prompt_tokens=found.input_tokens))
