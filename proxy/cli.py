@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -61,11 +62,32 @@ def main() -> None:
     """Triway: a self-hosted LLM gateway."""
 
 
+pid_file_option = click.option(
+    "--pid-file",
+    envvar="TRIWAY_PID_FILE",
+    type=click.Path(path_type=Path),
+    help="The file in which the gateway's process id stands while it runs.",
+)
+
+
 @main.command()
 @config_option
-def serve(config: Path) -> None:
-    """Serve the models of the configuration until SIGTERM or SIGINT."""
+@pid_file_option
+def serve(config: Path, pid_file: Path | None) -> None:
+    """Serve the models of the configuration until SIGTERM or SIGINT. SIGHUP has it read again."""
+    # Until the app listens for it, a SIGHUP is of no use to anybody, and would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     checked = _load(config)
+    workers = checked.server.workers
+    if pid_file is not None:
+        from proxy.reloading import listed
+
+        with listed(pid_file, workers):
+            _serve_measured(config, checked)
+    _serve_measured(config, checked)
+
+
+def _serve_measured(config: Path, checked: GatewayConfig) -> NoReturn:
     workers = checked.server.workers
     if workers > 1 and checked.metrics.enabled and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         # Must be there before the metrics module is imported, here and in every worker.
@@ -73,6 +95,40 @@ def serve(config: Path) -> None:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             sys.exit(_serve(config, checked.server))
     sys.exit(_serve(config, checked.server))
+
+
+@main.command()
+@config_option
+@pid_file_option
+@click.option("--pid", type=int, help="The gateway's process id, where there is no such file. Nothing is waited for.")
+def reload(config: Path, pid_file: Path | None, pid: int | None) -> None:
+    """Have a running gateway take over its changed configuration, without dropping a request.
+
+    With --pid-file, waits until every worker has told what came of it: exit code 0 if all have taken it over, 2 if
+    something is wrong with the file, 1 for anything else. With --pid, checks the file here and sends the signal.
+    """
+    from proxy.reloading import ReloadError, hang_up, reload_listed
+
+    try:
+        if pid is not None:
+            _load(config)
+            hang_up(pid)
+            click.echo(f"process {pid} was asked to reload; its log tells what came of it")
+            return
+        if pid_file is None:
+            raise click.UsageError("give --pid-file (as to 'triway serve') or --pid")
+        reports = reload_listed(pid_file)
+    except ReloadError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    failed = [report for report in reports if not report.ok]
+    for text in dict.fromkeys(report.error for report in failed):
+        click.echo(text, err=True)
+    if failed:
+        sys.exit(EXIT_CONFIG if all(report.in_file for report in failed) else 1)
+    click.echo(f"reloaded, {len(reports)} worker{'s' if len(reports) != 1 else ''}")
+    for key in reports[0].fixed:
+        click.echo(f"from the next start only: {key}")
 
 
 @main.command()

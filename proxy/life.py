@@ -7,7 +7,6 @@ closed when the last of them is over. If anything is wrong, nothing has changed.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from functools import partial
@@ -22,12 +21,10 @@ from proxy.config import ConfigError, GatewayConfig, ServerConfig, load_config
 from proxy.gateway import Gateway
 from proxy.generation import CLOSE_TIMEOUT, Generation, StartError
 from proxy.observe.logs import describe_exception, get_logger, set_level
+from proxy.reloading import REPORT, ReloadReport
 
 CONFIGURE_TIMEOUT = 60.0
 """Seconds that all extensions of a new generation together have for `configure`."""
-
-REPORT = "TRIWAY_RELOAD_REPORT"
-"""The environment's variable that names the file in which workers tell what came of a reload."""
 
 CHANGEABLE = frozenset(
     {"max_body_bytes", "body_timeout", "max_concurrent_requests", "request_timeout", "request_id_header"}
@@ -85,7 +82,7 @@ class Life:
             fixed = await self._swap(path)
         except (ConfigError, StartError) as error:
             logger.error("reload failed; the configuration stays as it was", error=str(error))
-            self._report(ok=False, error=str(error))
+            self._report(ok=False, error=str(error), in_file=isinstance(error, ConfigError))
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, what serves goes on serving
             logger.error("reload failed; the configuration stays as it was", **describe_exception(error))
@@ -121,15 +118,15 @@ class Life:
         self._retiring.discard(old)
 
     @staticmethod
-    def _report(*, ok: bool, error: str = "", fixed: list[str] | None = None) -> None:
+    def _report(*, ok: bool, error: str = "", in_file: bool = False, fixed: list[str] | None = None) -> None:
         """Tell `triway reload`, if it listens."""
         name = os.environ.get(REPORT)
         if name is None:
             return
-        line = json.dumps({"pid": os.getpid(), "ok": ok, "error": error, "fixed": fixed or []}) + "\n"
+        told = ReloadReport(pid=os.getpid(), ok=ok, error=error, in_file=in_file, fixed=fixed or [])
         try:
-            with open(name, "a", encoding="utf-8") as file:
-                file.write(line)
+            with open(name, "ab", buffering=0) as file:
+                file.write(msgspec.json.encode(told) + b"\n")  # one write: workers share the file
         except OSError as fault:
             get_logger().warning("the report of a reload could not be written", error=fault.strerror)
 

@@ -1,7 +1,9 @@
 """Several workers: Hypercorn's process management around our worker.
 
 `hypercorn.run.run` binds, spawns, and watches. Two things in it are ours: the function that a spawned process runs, and
-the event by which it is told to stop. As with Hypercorn, a worker that dies makes the others stop (gracefully) and the
+the event by which it is told to stop. SIGHUP is passed on to the workers.
+
+As with Hypercorn, a worker that dies makes the others stop (gracefully) and the
 whole exit with 1: restarting is the service manager's job, which then sees the crash.
 
 Hypercorn's `run` sends SIGTERM to the workers that are left as soon as the first one is done; with its own worker that
@@ -17,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.synchronize import Event
 from typing import Any
@@ -77,6 +80,17 @@ class StopEvent:
         return self._now.is_set()
 
 
+class _Worker(SpawnProcess):
+    """A process that a SIGHUP does not kill before its app listens for it."""
+
+    def start(self) -> None:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is ignored is inherited
+        try:
+            super().start()
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+
 class _Context:
     """What `hypercorn.run.run` asks of a multiprocessing context. Keeps the processes that it made."""
 
@@ -88,9 +102,21 @@ class _Context:
         return StopEvent(self._context, self.workers)
 
     def Process(self, **arguments: Any) -> SpawnProcess:  # noqa: N802
-        worker = self._context.Process(**arguments)
+        worker = _Worker(**arguments)
         self.workers.append(worker)
         return worker
+
+    def wait(self, sentinels: Iterable[int]) -> list[Any]:
+        """Takes the place of the wait for the workers' end: by then Hypercorn has set its own handler of SIGHUP, which
+        would start all workers anew."""
+        signal.signal(signal.SIGHUP, lambda *_: self._hang_up())
+        return multiprocessing.connection.wait(sentinels)  # type: ignore[arg-type]
+
+    def _hang_up(self) -> None:
+        """Pass a SIGHUP on: every worker's app may take it as a wish to be reloaded."""
+        for worker in self.workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, signal.SIGHUP)
 
 
 def run_workers(config: SpawnedConfig) -> int:
@@ -102,8 +128,13 @@ def run_workers(config: SpawnedConfig) -> int:
     context = _Context()
     hypercorn.trio.run.trio_worker = work  # type: ignore[assignment]
     hypercorn.run.get_context = lambda _: context  # type: ignore[assignment, attr-defined]
-    code = hypercorn.run.run(config)
-    _join(context.workers, config)
+    hypercorn.run.wait = context.wait  # type: ignore[assignment, attr-defined]
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        code = hypercorn.run.run(config)
+        _join(context.workers, config)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     return 1 if code or any(worker.exitcode for worker in context.workers) else 0
 
 

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -84,16 +84,24 @@ def write_config(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
+def content_of(models: list[dict[str, Any]], server: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What `triway_serving` writes into its file."""
+    return {"server": server, "models": models, "logging": {"format": "json"}, **more}
+
+
 @asynccontextmanager
 async def triway_serving(
-    folder: Path, models: list[dict[str, Any]], *, server: dict[str, Any] | None = None
+    folder: Path,
+    models: list[dict[str, Any]],
+    *,
+    server: dict[str, Any] | None = None,
+    arguments: Sequence[str | Path] = (),
 ) -> AsyncIterator[TriwayProcess]:
     """`triway serve`, ready. On the way out it is killed, if it still runs, with all its workers."""
     server = {"port": 0, **(server or {})}
-    content = {"server": server, "models": models, "logging": {"format": "json"}}
-    config = write_config(folder / "gateway.yaml", content)
+    config = write_config(folder / "gateway.yaml", content_of(models, server))
     process = await trio.lowlevel.open_process(
-        command("serve", "-c", config), stderr=subprocess.PIPE, env=environment(), start_new_session=True
+        command("serve", "-c", config, *arguments), stderr=subprocess.PIPE, env=environment(), start_new_session=True
     )
     running = TriwayProcess(process)
     async with trio.open_nursery() as nursery:
