@@ -10,7 +10,7 @@ import msgspec
 from providers.extension import Config
 from providers.provider import Provider
 from providers.registry import Registry
-from proxy.apis.base import ClientAPI
+from proxy.apis import ClientAPI, api_names
 from proxy.config.checker import Checker, Where
 from proxy.config.extensions import Extensions
 from proxy.config.merging import Merged
@@ -167,9 +167,11 @@ class Entries:
 
     # -- client APIs --------------------------------------------------------------------------------------------------
 
-    def adapters(self, merged: Sequence[Merged]) -> tuple[AdapterEntry, ...]:
+    def adapters(self, merged: Sequence[Merged], at: Where) -> tuple[AdapterEntry, ...]:
         """What the file says of the client APIs; those that it does not name are served as they are."""
         made: list[AdapterEntry] = []
+        if set(api_names(self._apis)) <= {entry.value.get("name") for entry in merged if not entry.enabled}:
+            self._checker.tell(at, "no client API is left that is enabled")
         for entry in merged:
             value: Config = self._checker.check(ADAPTER, entry.value, entry.at)
             cls = self._extensions.class_of(self._apis, value.get("name"), entry.at.at("name"))

@@ -18,7 +18,7 @@ from providers.provider import Provider
 from providers.registry import Registry, provider_registry
 from proxy.apis import ClientAPI, api_registry
 from proxy.apis.routes import RouteTable
-from proxy.config.checker import Checker, where
+from proxy.config.checker import Checker, Where, where
 from proxy.config.document import read_document
 from proxy.config.entries import Entries
 from proxy.config.errors import ConfigError
@@ -107,7 +107,7 @@ class _Loading:
         if own is None and isinstance(default, str) and projects:
             known = ", ".join(repr(found) for project in projects if (found := _name(project)))
             self._checker.tell(where("defaultProject"), f"no project {default!r}; there are {known}")
-        first = self._project(top, projects, own) if own is not None else self._made(name, "", top)
+        first = self._project(top, projects, own) if own is not None else self._made(name, "", top, where("adapters"))
         others = [self._project(top, projects, index) for index in range(len(projects)) if index != own]
         return (first, *(project for project in others if project is not None)) if first is not None else ()
 
@@ -126,16 +126,16 @@ class _Loading:
             own = _items(project, key)
             self._check_names(own, "projects", index, key)
             merged[key] = inherit(top[key], own, key, ("projects", index))
-        return self._made(name, str(project.get("description", "")), merged)
+        return self._made(name, str(project.get("description", "")), merged, where("projects", index, "adapters"))
 
-    def _made(self, name: str, description: str, merged: Mapping[str, list[Merged]]) -> ProjectConfig:
+    def _made(self, name: str, description: str, merged: Mapping[str, list[Merged]], at: Where) -> ProjectConfig:
         plugins = self._entries.plugins(merged["plugins"], merged["models"])
         return ProjectConfig(
             name=name,
             description=description,
             models=self._entries.models(merged["models"]),
             plugins=tuple(sorted(plugins, key=lambda plugin: plugin.priority)),
-            adapters=self._entries.adapters(merged["adapters"]),
+            adapters=self._entries.adapters(merged["adapters"], at),
         )
 
     def _taken(self) -> frozenset[str]:

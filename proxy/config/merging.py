@@ -39,7 +39,7 @@ def top_level(entries: Sequence[Any], key: str) -> list[Merged]:
 def inherit(inherited: Sequence[Merged], own: Sequence[Any], key: str, project: KeyPath) -> list[Merged]:
     """The entries of a project."""
     merged = {entry.key: entry for entry in inherited}
-    laid_over: set[object] = set()
+    say_default: set[object] = set()
     for index, value in enumerate(own):
         if not isinstance(value, dict):
             continue
@@ -49,10 +49,11 @@ def inherit(inherited: Sequence[Merged], own: Sequence[Any], key: str, project: 
             merged[entry.key] = entry
         else:
             merged[entry.key] = Merged(_laid_over(base.value, value), Where(entry.at.paths + base.at.paths))
-        laid_over.add(entry.key)
+        if "isDefault" in value:
+            say_default.add(entry.key)
     if any(isinstance(value, dict) and value.get("isDefault") is True for value in own):
         for name, entry in merged.items():
-            if name not in laid_over and entry.value.get("isDefault") is True:
+            if name not in say_default and entry.value.get("isDefault") is True:
                 merged[name] = Merged({**entry.value, "isDefault": False}, entry.at)
     return list(merged.values())
 

@@ -110,7 +110,7 @@ class _Context:
         """Takes the place of the wait for the workers' end: by then Hypercorn has set its own handler of SIGHUP, which
         would start all workers anew."""
         signal.signal(signal.SIGHUP, lambda *_: self._hang_up())
-        return multiprocessing.connection.wait(sentinels)  # type: ignore[arg-type]
+        return multiprocessing.connection.wait(sentinels)
 
     def _hang_up(self) -> None:
         """Pass a SIGHUP on: every worker's app may take it as a wish to be reloaded."""

@@ -287,7 +287,7 @@ async def test_sighup_is_the_app_s_and_no_worker_is_replaced_for_it() -> None:
             await reader.until(b"begun\r\n")
             served.process.send_signal(signal.SIGHUP)
             assert await reader.until(b"0\r\n\r\n") == b"4\r\ndone\r\n"
-        assert {await body_of(served.port, "/pid") for _ in range(20)} <= workers
+        assert len(workers | {await body_of(served.port, "/pid") for _ in range(20)}) <= 2
         assert served.output.count("Running on") == 2
         served.process.send_signal(signal.SIGTERM)
         assert await served.ends() == 0
