@@ -43,6 +43,11 @@ class Project:
             )
         return found
 
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        """All entries, in the file's order."""
+        return self._models.entries
+
     def health_of(self, name: str) -> ModelHealth | None:
         """How the entry that serves a model name has been doing; None: there is none."""
         found = self._models.resolve(name)

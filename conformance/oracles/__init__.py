@@ -7,6 +7,7 @@ from conformance.oracles.base import MissingSDKError, Oracle, Reading
 
 ORACLES = {
     "openai-chat": "openai_chat",
+    "openai-responses": "openai_responses",
     "anthropic-messages": "anthropic_messages",
     "bedrock-converse": "bedrock_converse",
     "gemini-generate": "gemini_generate",

@@ -7,6 +7,7 @@ from conformance.wires.events import Event
 
 _MODULES = (
     "openai_chat",
+    "openai_responses",
     "anthropic_messages",
     "bedrock_converse",
     "gemini_generate",

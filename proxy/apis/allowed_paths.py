@@ -22,7 +22,7 @@ RULE = rf"^((?:{'|'.join(METHODS)}) )?(/[^/?#%\s]+)+$"
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 """RFC 3986, 3.3: what a path's segment may be made of."""
 
-_CREDENTIALS = frozenset({"key", "api_key", "api-key", "apikey", "access_token", "token", "sig"})
+CREDENTIAL_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "access_token", "token", "sig"})
 """Query parameters that carry somebody's credentials."""
 
 
@@ -86,4 +86,4 @@ def _ambiguous(what: str) -> RequestError:
 
 def _is_credential(pair: str) -> bool:
     named = parse_qsl(pair, keep_blank_values=True)
-    return bool(named) and named[0][0].lower() in _CREDENTIALS
+    return bool(named) and named[0][0].lower() in CREDENTIAL_PARAMETERS

@@ -15,7 +15,13 @@ from proxy.apis.wire_api import WireClientAPI
 class OpenAIResponsesAPI(WireClientAPI):
     wire = WIRE
     base_paths = ("/v1", "/openai/v1", "/openai")
-    operations: Mapping[str, Operation] = {"/responses": "complete"}
+    operations: Mapping[str, Operation] = {
+        "/responses": "complete",
+        "GET /responses/{response_id}": "stored",
+        "DELETE /responses/{response_id}": "stored",
+        "/responses/{response_id}/cancel": "stored",
+        "GET /responses/{response_id}/input_items": "stored",
+    }
     forwarded_headers = (b"openai-beta", b"idempotency-key")
 
     def transform_models(self, models: Sequence[ModelCard]) -> bytes:

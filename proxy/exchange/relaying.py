@@ -13,6 +13,7 @@ import trio
 
 from providers.errors import ErrorKind, ProviderError, RequestError
 from providers.provider import RelayRequest
+from providers.transport.base import UpstreamResponse
 from proxy.exchange.body import ClientGoneError
 from proxy.exchange.model import ServedModel
 
@@ -92,10 +93,17 @@ async def body_as_it_comes(exchange: Exchange) -> AsyncIterator[bytes]:
 async def relay(exchange: Exchange, served: ServedModel, request: RelayRequest) -> None:
     """Have `served`'s provider pass `request` on, and answer with what comes back, whatever its status.
 
+    Raises as `pass_on` does.
+    """
+    await pass_on(exchange, await served.provider.relay(request))
+
+
+async def pass_on(exchange: Exchange, response: UpstreamResponse) -> None:
+    """Answer with a provider's response, and close it.
+
     Cut off, not ended, if the provider's answer breaks off. Raises `ProviderError` before the answer has begun.
     """
     exchange.speaks_api = False
-    response = await served.provider.relay(request)
     try:
         if response.status == 401:
             # Its body speaks of the gateway's own key, perhaps with a piece of it: not for the client.

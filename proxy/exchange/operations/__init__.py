@@ -12,6 +12,7 @@ from proxy.exchange.operations.complete import complete
 from proxy.exchange.operations.count_tokens import count_tokens
 from proxy.exchange.operations.embed import embed
 from proxy.exchange.operations.passthrough import passthrough
+from proxy.exchange.operations.stored import stored
 
 if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
@@ -21,5 +22,6 @@ OPERATIONS: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
     "count_tokens": count_tokens,
     "embed": embed,
     "passthrough": passthrough,
+    "stored": stored,
 }
 """The operations that a client API's routes can name."""
