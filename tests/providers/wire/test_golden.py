@@ -33,6 +33,7 @@ MODELS = {
     "anthropic-messages": "claude-sonnet-4-5",
     "bedrock-converse": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     "cohere-chat": "command-a-reasoning-08-2025",
+    "gemini-generate": "gemini-2.5-pro",
     "ollama-chat": "gpt-oss:20b",
     "openai-chat": "gpt-5",
     "openai-responses": "gpt-5",
