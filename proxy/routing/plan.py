@@ -48,6 +48,7 @@ _OTHERS_MAY_DO = frozenset(
         ErrorKind.PERMISSION,
         ErrorKind.BILLING,
         ErrorKind.NOT_FOUND,
+        ErrorKind.TOO_LARGE,
         ErrorKind.TIMEOUT,
         ErrorKind.CONNECTION,
         ErrorKind.BAD_RESPONSE,
@@ -56,4 +57,4 @@ _OTHERS_MAY_DO = frozenset(
         ErrorKind.SERVER,
     }
 )
-"""What is wrong with one provider (its key, its quota, its health) need not be wrong with the next."""
+"""What is wrong with one provider (its key, its quota, its limits, its health) need not be wrong with the next."""

@@ -1,0 +1,220 @@
+"""Several models for one request: what the client sees when the first one fails, and what becomes of who lost."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import trio
+
+from conformance.replay import FAULTS, Answer, Play, ReplayServer
+from providers.replay.provider import BUNDLED
+from providers.replay.recording import load_recording
+from tests.support import facts
+from tests.support.client import RawClient, body_for
+from tests.support.gateway import Running, model, serving, wait_until
+
+APIS = ["openai-chat", "anthropic-messages"]
+PATHS = {"openai-chat": "/v1/chat/completions", "anthropic-messages": "/v1/messages"}
+TEXT = {api: load_recording(BUNDLED / api / "stream" / "text.json") for api in APIS}
+TOOLS = {api: load_recording(BUNDLED / api / "stream" / "tools.json") for api in APIS}
+WHOLE = {api: load_recording(BUNDLED / api / "json" / "text.json") for api in APIS}
+TERMINATORS = {"openai-chat": b"[DONE]", "anthropic-messages": b"message_stop"}
+SOON = 0.1
+"""How soon a loser's upstream connection must be closed, in seconds: the promise under test."""
+
+SHORT = {"firstTokenTimeout": 300, "idleTimeout": 300, "timeout": 600}
+OTHERS = [name for name in FAULTS if name != "corrupt-event"]
+
+
+@asynccontextmanager
+async def two_models(
+    first: Play,
+    second: Play,
+    api: str = "openai-chat",
+    *,
+    patient: bool = True,
+    log: io.StringIO | None = None,
+    **router: Any,
+) -> AsyncIterator[tuple[ReplayServer, ReplayServer, Running]]:
+    """Models `a` and `b` behind a router that asks them in this order."""
+    plugin = {"name": "model-router", "config": {"model": "a", "fallbacks": ["b"], **router}}
+    async with ReplayServer(first) as one, ReplayServer(second) as two:
+        models = [
+            model(api, one.url, name="a", config={} if patient else SHORT),
+            model("openai-chat", two.url, name="b"),
+        ]
+        async with serving(models, plugins=[plugin], log=log) as gateway:
+            yield one, two, gateway
+
+
+async def post(gateway: Running, api: str, *, stream: bool = True) -> httpx.Response:
+    async with gateway.http() as client:
+        return await client.post(PATHS[api], json=body_for(api, stream=stream, model="anything"))
+
+
+def asking_usage(*, stream: bool) -> dict[str, Any]:
+    """A request whose answer comes with nothing left out."""
+    more = {"stream_options": {"include_usage": True}} if stream else {}
+    return body_for("openai-chat", stream=stream, model="x", **more)
+
+
+def said(api: str, body: bytes) -> facts.Facts:
+    events = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: {")]
+    return (facts.of_openai_stream if api == "openai-chat" else facts.of_anthropic_stream)(events)
+
+
+def is_patient(fault: str) -> bool:
+    """Whether the model is given time: not where it is to run out."""
+    return "stall" not in fault and "silent" not in fault
+
+
+# -- fallback ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", OTHERS)
+@pytest.mark.parametrize("client_api", APIS)
+async def test_a_first_model_that_fails_in_any_way(client_api: str, fault: str) -> None:
+    """Before the first token the next one's answer is all there is to see; after it, the error is told in band."""
+    first = Play(TOOLS["anthropic-messages"], fault=FAULTS[fault])
+    expected = FAULTS[fault].expect(first.answer)
+    good = said("openai-chat", TEXT["openai-chat"].response.body)
+    second = Play(TEXT["openai-chat"])
+    async with two_models(first, second, "anthropic-messages", patient=is_patient(fault)) as (one, two, gateway):
+        response = await post(gateway, client_api)
+        assert response.status_code == 200
+        assert one.received == 1
+        if expected.outcome == "error" and not expected.in_band:
+            assert response.headers["x-triway-model"] == "b"
+            answer = said(client_api, response.content)
+            assert (answer.text, answer.finish, answer.tool_calls) == (good.text, good.finish, [])
+            assert TERMINATORS[client_api] in response.content
+            return
+        assert response.headers["x-triway-model"] == "a"
+        assert two.received == 0
+        if expected.outcome == "error":
+            assert TERMINATORS[client_api] not in response.content
+            assert b'"error"' in response.content
+
+
+@pytest.mark.parametrize("fault", [name for name, fault in FAULTS.items() if not fault.streams_only])
+async def test_whole_answers_fall_back_too(fault: str) -> None:
+    first = Play(WHOLE["openai-chat"], fault=FAULTS[fault])
+    expected = FAULTS[fault].expect(first.answer)
+    async with two_models(first, Play(WHOLE["openai-chat"]), patient=is_patient(fault)) as (_, two, gateway):
+        response = await post(gateway, "openai-chat", stream=False)
+        assert response.status_code == 200
+        if expected.outcome == "error":
+            assert response.headers["x-triway-model"] == "b"
+            assert response.content == WHOLE["openai-chat"].response.body
+        elif expected.outcome == "success":
+            assert two.received == 0
+
+
+async def test_a_request_that_is_wrong_in_itself_is_tried_nowhere_else() -> None:
+    wrong = Answer(status=400, headers={"content-type": "application/json"}, body=b'{"error":{"message":"no"}}')
+    async with two_models(Play(wrong), Play(TEXT["openai-chat"])) as (_, two, gateway):
+        response = await post(gateway, "openai-chat")
+        assert response.status_code == 400
+        assert two.received == 0
+
+
+async def test_when_all_fail_the_last_one_s_error_is_told() -> None:
+    def failing(status: int, words: str) -> Play:
+        body = json.dumps({"error": {"message": words}}).encode()
+        return Play(Answer(status=status, headers={"content-type": "application/json"}, body=body))
+
+    async with two_models(failing(500, "first"), failing(429, "second")) as (_, _, gateway):
+        response = await post(gateway, "openai-chat")
+        assert response.status_code == 429
+        assert response.json()["error"]["message"] == "second"
+
+
+async def test_the_fallback_gets_the_client_s_own_bytes() -> None:
+    """The lossless lane stays open: only the model's name is another."""
+    overloaded = Answer(status=529, headers={"content-type": "application/json"}, body=b"{}")
+    async with two_models(Play(overloaded), Play(TEXT["openai-chat"])) as (_, two, gateway):
+        async with gateway.http() as client:
+            body = {**asking_usage(stream=True), "unknown_field": {"kept": 1.50}}
+            response = await client.post(PATHS["openai-chat"], json=body)
+        assert response.content == TEXT["openai-chat"].response.body
+        sent = json.loads(two.requests[0].body)
+        assert sent["unknown_field"] == {"kept": 1.5}
+
+
+async def test_a_retry_budget_bounds_what_is_asked_again() -> None:
+    overloaded = Answer(status=529, headers={"content-type": "application/json"}, body=b"{}")
+    budget = {"share": 0.0, "perSecond": 0}
+    async with two_models(Play(overloaded), Play(TEXT["openai-chat"]), retryBudget=budget) as (one, two, gateway):
+        for _ in range(5):
+            assert (await post(gateway, "openai-chat")).status_code == 529
+        assert (one.received, two.received) == (5, 0)
+
+
+async def test_a_model_that_keeps_failing_is_left_alone() -> None:
+    overloaded = Answer(status=529, headers={"content-type": "application/json"}, body=b"{}")
+    async with two_models(Play(overloaded), Play(TEXT["openai-chat"]), failureThreshold=3) as (one, two, gateway):
+        for _ in range(10):
+            response = await post(gateway, "openai-chat")
+            assert response.headers["x-triway-model"] == "b"
+        assert (one.received, two.received) == (3, 10)
+
+
+def billed_to(entry: str, metrics: str) -> list[str]:
+    """The counters of a model's tokens. They are the process', so only differences tell."""
+    return [row for row in metrics.splitlines() if row.startswith("triway_tokens_total") and f'model="{entry}"' in row]
+
+
+# -- hedging -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_the_loser_of_a_hedge_is_gone_at_once_and_paid_for_once(stream: bool) -> None:
+    recordings = TEXT if stream else WHOLE
+    silent = Play(recordings["openai-chat"], fault=FAULTS["silent"])
+    log = io.StringIO()
+    async with two_models(silent, Play(recordings["openai-chat"]), hedgeAfter=50, log=log) as (one, two, gateway):
+        async with gateway.http() as client:
+            before = billed_to("a", (await client.get("/metrics")).text)
+            async with client.stream("POST", PATHS["openai-chat"], json=asking_usage(stream=stream)) as response:
+                won_at = trio.current_time()
+                assert response.headers["x-triway-model"] == "b"
+                assert await response.aread() == recordings["openai-chat"].response.body
+        loser = one.exchanges[0]
+        await loser.peer_closed.wait()
+        assert loser.peer_closed.time is not None
+        assert loser.peer_closed.time - won_at < SOON
+        assert (one.received, two.received) == (1, 1)
+        await wait_until(lambda: not gateway.gateway.exchanges)
+        (line,) = [json.loads(text) for text in log.getvalue().splitlines() if '"event":"request"' in text]
+        usage = said("openai-chat", TEXT["openai-chat"].response.body)
+        if stream:
+            assert (line["prompt_tokens"], line["completion_tokens"]) == (usage.prompt_tokens, usage.completion_tokens)
+        assert line["entry"] == "b"
+        async with gateway.http() as client:
+            metrics = (await client.get("/metrics")).text
+        assert billed_to("a", metrics) == before
+        hedges = [row for row in metrics.splitlines() if row.startswith("triway_hedges_total")]
+        assert any('outcome="lost"' in row and 'model="a"' in row for row in hedges), hedges
+
+
+async def test_a_client_that_leaves_a_race_ends_both() -> None:
+    silent = Play(TEXT["openai-chat"], fault=FAULTS["silent"])
+    async with two_models(silent, silent, hedgeAfter=20) as (one, two, gateway):
+        async with RawClient(gateway.port) as client:
+            await client.ask()
+            await one.wait_received()
+            await two.wait_received()
+            left_at = trio.current_time()
+            client.leave()
+        for upstream in (one, two):
+            closed = upstream.exchanges[0].peer_closed
+            await closed.wait()
+            assert closed.time is not None
+            assert closed.time - left_at < SOON
+        await wait_until(lambda: not gateway.gateway.exchanges)
