@@ -137,3 +137,29 @@ def test_google_gets_back_what_it_signed(api: str, keep: Callable[[bool], dict[s
     if api == "anthropic-messages":  # OpenAI's wire has no order between a message's fields
         assert signed["sig-text"]["text"] == "Looking "
         assert list(signed) == SIGNATURES
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+def test_googles_own_openai_endpoint_is_read(streamed: bool) -> None:
+    def signed(signature: str) -> dict[str, Any]:
+        return {"extra_content": {"google": {"thought_signature": signature}}}
+
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, **signed("s1")}
+    message = {"role": "assistant", "content": "hi", "tool_calls": [call], **signed("s2")}
+    choice = {"index": 0, "delta" if streamed else "message": message, "finish_reason": "tool_calls"}
+    body = json.dumps({"id": "x", "choices": [choice]}).encode()
+    wire = load_wire("openai-chat")
+    accumulator = Accumulator()
+    if streamed:
+        decoder = wire.stream_decoder()
+        for chunk in (*decoder.feed(b"data: " + body + b"\n\ndata: [DONE]\n\n"), *decoder.eof()):
+            if isinstance(chunk, LLMResponse):
+                accumulator.add(chunk)
+            else:
+                accumulator.add_run(chunk)
+    else:
+        accumulator.add(wire.decode_response(body))
+    answer = accumulator.response().choices[0].message
+    assert answer is not None
+    assert [call.signature for call in answer.tool_calls] == ["s1"]
+    assert "".join(part.signature for part in answer.content if isinstance(part, TextPart)) == "s2"
