@@ -40,7 +40,8 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    global _logger, _write_request
+    global _configured, _logger, _write_request
+    _configured = (format, out)
     _logger = structlog.get_logger().bind()
     handler = logging.StreamHandler(out)
     handler.setFormatter(
@@ -63,13 +64,11 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
 
 def set_level(level: Level) -> None:
     """Change what is written from now on; everything else stays as `configure_logging` left it."""
-    global _logger
-    number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
-    _logger = structlog.get_logger().bind()
-    logging.getLogger().setLevel(number)
+    configure_logging(level, *_configured)
 
 
+_configured: tuple[Format, TextIO | None] = ("auto", None)
+"""What `configure_logging` was told beside the level."""
 _logger: structlog.typing.FilteringBoundLogger | None = None
 """Bound once: a lazy logger is bound anew for every line."""
 

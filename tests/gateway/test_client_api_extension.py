@@ -1,7 +1,8 @@
-"""A client API written as a single .py file outside the package is mounted beside the built-in ones."""
+"""What docs/client-apis.md shows works as it stands there, mounted beside the built-in APIs."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import httpx
@@ -11,59 +12,10 @@ from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from tests.support.gateway import model, serving
 
-PLAIN_TEXT_API = '''
-"""Plain text in, plain text out. The first line names the model."""
-
-from providers import LLMRequest, Message, TextPart, extension
-from providers.errors import RequestError
-from proxy.apis import ClientAPI
-
-
-class Encoder:
-    dropped_blocks = 0
-
-    def encode(self, chunk):
-        parts = [part for choice in chunk.choices for part in (choice.delta.content if choice.delta else [])]
-        return "".join(part.text for part in parts if isinstance(part, TextPart)).encode()
-
-    def finish(self, response):
-        return b"\\\\n-- end\\\\n"
-
-
-@extension(name="plain", version="1.0.0", description="Plain text")
-class PlainAPI(ClientAPI):
-    api = "plain"
-    base_paths = ("/plain",)
-    operations = {"/ask": "complete", "/stream": "complete"}
-
-    def transform_input(self, call):
-        name, _, text = call.body.decode().partition("\\\\n")
-        if not text:
-            raise RequestError("expected the model's name, a line end and the question")
-        question = Message(role="user", content=[TextPart(text=text)])
-        return LLMRequest(model=name, stream=call.query == "stream", messages=[question])
-
-    def transform_output(self, response, request):
-        return response.choices[0].message.text.encode()
-
-    def transform_token_count(self, response):
-        return str(response.usage.prompt_tokens).encode()
-
-    def stream_encoder(self, request):
-        return Encoder()
-
-    def transform_error(self, error, request_id):
-        return f"error {error.status}: {error.message}".encode()
-
-    def transform_stream_error(self, error):
-        return f"\\\\n-- error: {error.message}".encode()
-
-    def transform_models(self, models):
-        return "\\\\n".join(model.id for model in models).encode()
-
-    def transform_model(self, model):
-        return model.id.encode()
-'''.replace("\\\\n", "\\n")
+GUIDE = (Path(__file__).parents[2] / "docs" / "client-apis.md").read_text()
+EXAMPLE = re.search(r"<!-- example: plain_api.py -->.*?```python\n(.*?)```", GUIDE, re.DOTALL)
+assert EXAMPLE
+PLAIN_TEXT_API = EXAMPLE[1]
 
 
 async def test_it_serves_whole_and_streamed_and_tells_errors(tmp_path: Path) -> None:
@@ -77,7 +29,7 @@ async def test_it_serves_whole_and_streamed_and_tells_errors(tmp_path: Path) -> 
             answer = await client.post("/plain/ask", content="a\nhello?")
             assert answer.status_code == 200
             assert answer.text
-            streamed = await client.post("/plain/stream?stream", content="o\nhello?")
+            streamed = await client.post("/plain/stream", content="o\nhello?")
             assert streamed.text.endswith("\n-- end\n")
             assert len(streamed.text) > 20
             assert (await client.post("/plain/ask", content="x")).text.startswith(
