@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from providers.markdown import between, table
 from providers.presets import PRESETS, Preset
 from providers.provider import Capability, Provider
 from providers.registry import provider_registry
@@ -30,10 +31,10 @@ def reference_markdown() -> str:
     types = [(name, cls) for name, cls in provider_registry().items() if not cls.metadata.preset_of]
     head = ["`type`", "what", "speaks", *(title for _, title in COLUMNS)]
     parts = [
-        _table(head, (_type_row(name, cls) for name, cls in types)),
+        table(head, (_type_row(name, cls) for name, cls in types)),
         "Presets of `openai-compatible`: the same code with a row of `providers/presets/table.py`. The key is taken "
         "from the variable unless the file gives one.",
-        _table(
+        table(
             ["`type`", "vendor", "base URL", "key", "beside chat", "in its own way"],
             (_preset_row(preset) for preset in PRESETS),
         ),
@@ -43,16 +44,7 @@ def reference_markdown() -> str:
 
 def with_reference(text: str) -> str:
     """A document with what stands between its markers made anew. Raises ValueError if it has no markers."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"expected the markers {BEGIN!r} and {END!r}")
-    return f"{before}{begin}\n\n{reference_markdown()}\n{end}{after}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return between(text, BEGIN, END, reference_markdown())
 
 
 def _type_row(name: str, cls: type[Provider]) -> list[str]:
