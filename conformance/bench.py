@@ -172,6 +172,8 @@ class Bench:
 
 def probes_of(subject: str, api: str, traits: Traits) -> Iterator[tuple[Probe, str, Case]]:
     """Every probe of a subject, its variants, and the case that each is."""
+    if traits.depth == "sample":
+        return
     for probe in PROBES:
         for variant in probe.variants(traits):
             name = f"{probe.name}: {variant}" if variant else probe.name

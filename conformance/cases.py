@@ -2,10 +2,12 @@
 
 The rules of choice are here and nowhere else:
 
-* every recording meets every delivery;
-* in the full run every recording of a stream meets every fault that breaks a stream off in its middle or disturbs it,
-  unless the recording itself never says that it is over;
-* the other faults do not depend on what was recorded: they meet the bundled `text`, streamed and whole;
+* every recording of its API meets every subject, but for samples, in the baseline delivery at least;
+* the bundled `text`, streamed and whole, meets every delivery and every fault, before every subject;
+* the other recordings meet the deliveries and, in the full run, the faults whose outcome depends on what was recorded,
+  as far as nothing before has shown it for the subject (`Depth`): a provider that reads answers by code of its own
+  meets all of them, and the bundled set in every delivery; this gateway, in front of such a provider, the coarse ones;
+* a stream that never says why it ended meets no fault: it cannot be told from its own cut;
 * the representative run takes the bundled set and, of every other set, one recording of each vendor and kind; of the
   faults, those that meet the bundled `text`.
 """
@@ -21,7 +23,7 @@ import msgspec
 
 from conformance.deliveries import BASELINE
 from conformance.replay import FAULTS, Answer, Delivery, Fault
-from conformance.replay.faults import MAX_EVENT_BYTES, Fin, OversizedEvent, Place, Reset, Stall, StatusFault
+from conformance.replay.faults import MAX_EVENT_BYTES, OversizedEvent, Stall, StatusFault
 from conformance.replay.faults.content import EmptyBody, WrongContentType
 from conformance.subjects.base import Traits
 from providers.replay.recording import BUNDLED, Recording, load_recordings
@@ -106,43 +108,71 @@ def cases_of(
 ) -> Iterator[Case]:
     """The cases of one recording before one subject. The baseline comes first."""
     recording = take.recording
-    streamed = recording.kind == "stream"
-    answer = Answer.of(recording)
     blank = Case(subject=subject, api=recording.api, vendor=recording.vendor, recording=take.key)
+    if traits.depth == "sample":
+        if take.is_exemplar or recording.vendor == traits.vendor:
+            yield blank
+        return
     yield blank
+    answer = Answer.of(recording)
     for name, delivery in deliveries.items():
-        if name != BASELINE and delivery.fits(answer):
+        if name != BASELINE and delivery.fits(answer) and _is_delivered(take, name, traits):
             yield msgspec.structs.replace(blank, delivery=name)
+    streamed = recording.kind == "stream"
     if not traits.replayed or recording.kind == "error" or (streamed and not _ends(answer)):
         return
     for name, fault in FAULTS.items():
-        if not fault.fits(answer):
+        if not fault.fits(answer) or not _is_met(take, name, traits, scope):
             continue
         if not traits.strict and not _owed_by_anyone(fault):
             continue
         if isinstance(fault, StatusFault) and fault.retry_after and not (streamed and _is_worth_a_second(fault, scope)):
             continue
-        if take.is_exemplar or (scope == "full" and streamed and _depends_on_content(fault)):
-            yield msgspec.structs.replace(blank, fault=name)
+        yield msgspec.structs.replace(blank, fault=name)
+
+
+_CUTS = {"full": ("whole", "bytes-1", "random-splits-*"), "encoder": ("whole", "random-splits-*"), "kin": ()}
+"""Deliveries that meet every recording, by depth: they cut its content in other places. All others change what is
+around the content (HTTP's chunks, the head, line ends, comments, gzip, pauses), and say the same whatever it is."""
+
+_CONTENT_FAULTS = {
+    "full": (
+        "fin-between-events",
+        "fin-in-event",
+        "error-late",
+        "early-end",
+        "malformed-late",
+        "unknown-event",
+        "unknown-fields",
+        "duplicate-terminator",
+        "missing-terminator",
+        "corrupt-event",
+    ),
+    "encoder": ("fin-in-event", "error-late"),
+    "kin": (),
+}
+"""Faults that meet every recorded stream, by depth: what must be told then depends on what was recorded."""
+
+
+def _is_delivered(take: Take, name: str, traits: Traits) -> bool:
+    if take.is_exemplar or (take.source == BUNDLED_SET and traits.depth == "full"):
+        return True
+    return any(fnmatchcase(name, pattern) for pattern in _CUTS[traits.depth])
+
+
+def _is_met(take: Take, name: str, traits: Traits, scope: Scope) -> bool:
+    streamed = take.recording.kind == "stream"
+    return take.is_exemplar or (scope == "full" and streamed and name in _CONTENT_FAULTS[traits.depth])
 
 
 def _ends(answer: Answer) -> bool:
-    """Whether a stream says anywhere that it is over. One that never does cannot be told from its own cut."""
-    return any(part.finishes for part in answer.parts)
+    """Whether a stream says anywhere why it ended. One that never does cannot be told from its own cut."""
+    return any(part.event is not None and answer.wire.finishes(part.event) for part in answer.parts)
 
 
 def _is_worth_a_second(fault: StatusFault, scope: Scope) -> bool:
     """Faults that make the subject wait: all of them in the full run, one of them in the representative one."""
     return scope == "full" or fault == FAULTS["429-retry-after"]
-
-
-def _depends_on_content(fault: Fault) -> bool:
-    """Whether it says more on another recording. Those that wait, and large ones, would cost more than they say."""
-    if isinstance(fault, (StatusFault, WrongContentType, EmptyBody, OversizedEvent, Stall)):
-        return False
-    if isinstance(fault, (Fin, Reset)):
-        return fault.place.where in ("after-events", "inside-event") and fault.place != Place("after-events", 0)
-    return True
 
 
 def _owed_by_anyone(fault: Fault) -> bool:

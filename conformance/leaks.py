@@ -15,6 +15,9 @@ from conformance.subjects.base import Subject
 
 SETTLE_SECONDS = 3.0
 """How long what a case started may take to end. Nothing waits so long unless it leaks."""
+PATIENT_LEAKS = 3
+"""After so many leaks the subject is known to leak, and the next ones are waited for only `KNOWN_SECONDS`."""
+KNOWN_SECONDS = 0.05
 
 CONNECTION_DESCRIPTORS = 2
 """An idle connection to the replay server: the provider's end and the server's, both in this process."""
@@ -37,6 +40,7 @@ class LeakMeter:
     def __init__(self, subject: Subject, stage: Stage, *, patience: float = SETTLE_SECONDS) -> None:
         self._subject, self._stage = subject, stage
         self._patience = patience
+        self._leaks = 0
         self._before = _Level(tasks=0, descriptors=0)
         self._kept: dict[bool, set[int]] = {False: set(), True: set()}
         """The connections that the subject's patient and impatient instance have used and left open."""
@@ -47,17 +51,22 @@ class LeakMeter:
         self._before = self._level()
 
     async def settle(self, prompts: Iterable[str], *, impatient: bool = False) -> list[str]:
-        """Wait until nothing of these prompts is left, as long as the meter's patience lasts. Returns what is."""
+        """Wait until nothing of these prompts is left, as long as the meter's patience lasts. Returns what is.
+
+        A subject that leaks always would else make a run wait for hours.
+        """
         kept = self._kept[impatient]
         for prompt in prompts:
             kept |= self._stage.connections(prompt)
         found = self._left(kept)
-        deadline = trio.current_time() + self._patience
+        patience = self._patience if self._leaks < PATIENT_LEAKS else KNOWN_SECONDS
+        deadline = trio.current_time() + patience
         pause = 0.0005
         while found and trio.current_time() < deadline:
             await trio.sleep(pause)
             pause = min(pause * 2, 0.05)
             found = self._left(kept)
+        self._leaks += bool(found)
         if len(kept) > IDLE_CONNECTIONS:
             kept.clear()  # told once
         return found

@@ -22,8 +22,7 @@ from conformance.deliveries import run_deliveries
 from conformance.oracles.expected import Expected
 from conformance.result import Result
 from conformance.stage import open_stage
-from conformance.subjects.base import Traits
-from conformance.subjects.provider import open_provider
+from conformance.subjects.provider import open_provider, traits_of
 from conformance.subjects.speaker import Speaker
 from conformance.wires import WIRES
 from providers.provider import Provider
@@ -52,7 +51,7 @@ def provider_suite(
     chosen = cls.variants.get(name, {})
     speaker = Speaker(cls=cls, wire=wire, config={**chosen, **config}, variant=name in cls.variants)
     subject = f"provider:{speaker.name}"
-    traits = Traits(lossless=speaker.variant or cls.api == wire.api, http=False)
+    traits = traits_of(speaker, wire.api if speaker.variant else cls.api)
     deliveries = run_deliveries(seed)
     takes = [take for take in load_takes([Path(folder) for folder in recordings]) if take.recording.api == wire.api]
     if scope == "representative":

@@ -91,7 +91,7 @@ async def _open_subjects(options: Options, url: str, stack: AsyncExitStack) -> l
             for target in options.targets
         ]
     from conformance.subjects.builtin import builtin_speakers, replay_provider, replayed_wires
-    from conformance.subjects.gateway import open_gateway
+    from conformance.subjects.gateway import client_wires, open_gateway
     from conformance.subjects.provider import open_provider
     from conformance.subjects.replay_provider import open_replay_provider
 
@@ -102,7 +102,7 @@ async def _open_subjects(options: Options, url: str, stack: AsyncExitStack) -> l
     replay = replay_provider()
     for wire in replayed_wires(replay):
         subjects.append(await stack.enter_async_context(open_replay_provider(replay, wire, url)))
-    subjects += await stack.enter_async_context(open_gateway(speakers, url))
+    subjects += await stack.enter_async_context(open_gateway(speakers, client_wires(), url))
     return subjects
 
 

@@ -55,6 +55,11 @@ class Stage:
         """The connections on which requests with this prompt came, open or not."""
         return self._connections[_number(prompt.encode())]
 
+    def hang_up(self, prompt: str) -> None:
+        """Reset every connection on which the prompt came: from then on the provider owes the subject nothing."""
+        for number in self.connections(prompt):
+            self.server.hang_up(number)
+
     async def exchange(self, prompt: str) -> Exchange:
         """The first exchange with this prompt, as soon as its request is there. Has no deadline of its own."""
         number = _number(prompt.encode())

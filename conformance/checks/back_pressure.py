@@ -16,8 +16,11 @@ EVENTS = 3000
 LIMIT = 24 * 1024 * 1024
 """Bytes of the answer's 48 MiB that may have left the provider: Linux keeps up to 10 MiB in the buffers of a loopback
 connection, and there are two."""
-STEADY = 0.25
-"""Seconds without a further byte, after which the subject is taken to have stopped reading."""
+STEADY = 15
+"""Looks without a further byte, after which the subject is taken to have stopped reading. Looks, not seconds: a machine
+that is too busy for the subject is too busy to look."""
+LOOK = 0.02
+"""Seconds between two looks."""
 WAIT = 20.0
 
 
@@ -34,12 +37,14 @@ class BackPressure(Probe):
         async with asking(subject, Question(prompt=prompt, stream=True, hold=trio.Event())):
             with trio.fail_after(WAIT):
                 exchange = await stage.exchange(prompt)
-                steady_since, written = trio.current_time(), -1
-                while trio.current_time() - steady_since < STEADY and not exchange.completed.is_set():
-                    if exchange.bytes_written != written:
-                        steady_since, written = trio.current_time(), exchange.bytes_written
-                    await trio.sleep(0.02)
+                steady, written = 0, -1
+                while steady < STEADY and not exchange.completed.is_set():
+                    steady = steady + 1 if exchange.bytes_written == written else 0
+                    written = exchange.bytes_written
+                    await trio.sleep(LOOK)
             taken = exchange.bytes_written
+            # Before the caller goes: what its leaving does to the provider's connection is for "cancel" to judge.
+            stage.hang_up(prompt)
         stage.drop(prompt)
         if taken > LIMIT:
             size = len(recording.response.body)

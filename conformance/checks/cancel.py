@@ -16,7 +16,7 @@ from conformance.subjects.base import Question, Subject, Traits
 
 SOON = 0.1
 """How soon the provider's connection must be closed, in seconds: the promise."""
-TRIES = 3
+TRIES = 5
 """One that is in time proves it; a busy machine may spoil the others."""
 LONG = 0.8
 """After so many seconds nobody will close it any more."""

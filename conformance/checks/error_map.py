@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conformance.answered import Failure
 from conformance.checks.base import AnswerCheck, Seen
+from conformance.checks.before_the_cut import told_before_the_cut
 from conformance.oracles.expected import read_answer
 from conformance.replay.faults import Expectation, StatusFault
 from conformance.replay.faults.status import RETRIED
@@ -57,7 +58,9 @@ class ErrorMap(AnswerCheck):
 
 def _wrong_status(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:
     if expectation.in_band:
-        return None if failure.in_band else f"the stream had begun, but the error came with status {failure.status}"
+        if failure.in_band or _had_nothing_to_say(seen):
+            return None
+        return f"the stream had begun, but the error came with status {failure.status}"
     if failure.in_band:
         return f"no event had come, but the error came in band: {failure.message}"
     if failure.status is None or failure.status < 400:
@@ -65,6 +68,14 @@ def _wrong_status(seen: Seen, failure: Failure, expectation: Expectation) -> str
     if expectation.status is not None and failure.status != expectation.status:
         return f"status {failure.status}, expected {expectation.status}"
     return None
+
+
+def _had_nothing_to_say(seen: Seen) -> bool:
+    """Whether nothing that came before the fault can be said in the caller's API, so that no stream had begun there."""
+    if seen.wire.api == seen.upstream.api or seen.fault is None:
+        return False
+    told = told_before_the_cut(seen)
+    return not (told.text or told.reasoning or told.tool_calls)
 
 
 def _wrong_name(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from conformance.checks.base import AnswerCheck, Seen
+from conformance.checks.before_the_cut import told_before_the_cut
 from conformance.facts import Usage
-from conformance.oracles.expected import read_answer
 from conformance.replay.faults import ErrorEvent, Fin, Stall
 
 
@@ -26,7 +24,7 @@ class UsageCounted(AnswerCheck):
         return seen.traits.strict and in_band and isinstance(seen.fault, (Fin, Stall, ErrorEvent))
 
     def judge(self, seen: Seen) -> str | None:
-        told = seen.expected.facts.usage if seen.fault is None else _told_before_the_cut(seen)
+        told = seen.expected.facts.usage if seen.fault is None else told_before_the_cut(seen).usage
         received = seen.answered.facts.usage
         if seen.counted is not None and seen.counted.or_zero() != told.or_zero():
             return f"the subject counted {_words(seen.counted)}, the provider told {_words(told)}"
@@ -37,18 +35,6 @@ class UsageCounted(AnswerCheck):
         if received.or_zero() != told.or_zero():
             return f"the caller reads {_words(received)}, the provider told {_words(told)}"
         return None
-
-
-def _told_before_the_cut(seen: Seen) -> Usage:
-    assert seen.fault is not None
-    answer = seen.fault.edit(seen.play.answer)
-    cut = seen.fault.cut(answer)
-    body = answer.body if cut is None else answer.body[: max(0, cut.at)]
-    if cut is not None:
-        # An event that was cut was never said.
-        ends = [end for end in answer.event_offsets() if end <= cut.at]
-        body = body[: ends[-1]]
-    return read_answer(seen.upstream, msgspec.structs.replace(answer, body=body)).facts.usage
 
 
 def _words(usage: Usage) -> str:

@@ -132,6 +132,7 @@ class Connection:
         except trio.BrokenResourceError as error:
             reset = isinstance(error.__cause__, ConnectionResetError)
         except trio.ClosedResourceError:
+            scope.cancel()  # closed by us, maybe while no answer was being played
             return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, trio.WouldBlock):
             scope.cancel()
@@ -157,6 +158,7 @@ class Connection:
                 return
 
     async def _play(self, plan: Plan, exchange: Exchange) -> End:
+        self._writes = 0
         for piece in plan.pieces:
             if piece.delay:
                 await trio.sleep(piece.delay)
@@ -173,8 +175,8 @@ class Connection:
     async def _write(self, data: bytes, exchange: Exchange) -> bool:
         """Let others run, so that the peer can read the last piece before this one, and write. False: the peer is gone.
 
-        After `FINE_WRITES` writes others run only before every eighth: the segments are still one for each write, but
-        a peer in the same thread then reads some of them together, and a long body takes no minutes.
+        After `FINE_WRITES` writes of an answer others run only before every eighth: the segments are still one for each
+        write, but a peer in the same thread then reads some of them together, and a long body takes no minutes.
         """
         assert self._stream is not None
         self._writes += 1

@@ -76,8 +76,7 @@ class ReplayServer:
         """Requests so far."""
         self.accepted = 0
         """Connections so far."""
-        self.open_numbers: set[int] = set()
-        """Which of them are open, counted from 1 (`ReceivedRequest.connection`)."""
+        self._open: dict[int, Connection] = {}
 
     @property
     def url(self) -> str:
@@ -92,6 +91,17 @@ class ReplayServer:
     def requests(self) -> list[ReceivedRequest]:
         """What was received, in order; the last `keep` of it."""
         return [exchange.request for exchange in self.exchanges]
+
+    @property
+    def open_numbers(self) -> set[int]:
+        """Which connections are open, counted from 1 (`ReceivedRequest.connection`)."""
+        return set(self._open)
+
+    def hang_up(self, number: int) -> None:
+        """Reset a connection, whatever is being played on it. One that is closed already stays so."""
+        connection = self._open.get(number)
+        if connection is not None:
+            connection.close(reset=True)
 
     @property
     def open_connections(self) -> int:
@@ -132,13 +142,13 @@ class ReplayServer:
 
     async def _serve(self, sock: socket.socket, number: int) -> None:
         connection = Connection(sock, number, self._exchange, self._ssl)
-        self.open_numbers.add(number)
+        self._open[number] = connection
         try:
             await trio.sleep(self._accept_delay)
             await connection.serve()
         finally:
             connection.close()
-            self.open_numbers.discard(number)
+            del self._open[number]
             self._limit.release_on_behalf_of(sock)
 
     def _exchange(self, request: ReceivedRequest) -> Exchange:

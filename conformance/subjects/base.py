@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 import trio
@@ -33,6 +34,15 @@ class Question(msgspec.Struct, kw_only=True):
     """A caller that leaves resets the connection instead of closing it."""
 
 
+Depth = Literal["full", "encoder", "kin", "sample"]
+"""How much of the matrix says something new of a subject, beside what is said of others in the same run.
+
+`full`: nothing is known of it. `encoder`: it answers in an API of its own what another subject has been shown to read.
+`kin`: it reads answers with the same code as another subject. `sample`: it is another subject under a name of its own.
+`conformance.cases` says what each meets.
+"""
+
+
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """What can be asked of a subject."""
 
@@ -47,6 +57,9 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """Its sockets, tasks and CPU time are this process's."""
     http: bool = True
     """Its caller is an HTTP client, so the official SDK can be one."""
+    depth: Depth = "full"
+    vendor: str = ""
+    """Of a sample: whose recordings it meets beside the bundled exemplar."""
 
 
 class Subject(ABC):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.subjects.speaker import Speaker, speakers_of, wire_of
-from conformance.wires import WireFormat
+from conformance.subjects.speaker import Speaker, speakers_of, with_depths
+from conformance.wires import WIRES, WireFormat
 from providers.provider import Provider
 from providers.registry import provider_registry
 
@@ -20,16 +20,15 @@ WITHOUT_WIRE = "replay"
 
 
 def builtin_speakers() -> list[Speaker]:
-    """Every built-in provider that calls a service, once for each API that it speaks. Raises `SubjectError`.
-
-    A preset is the same code as the type that it is a preset of: that one stands for all of them.
-    """
-    return [
-        speaker
-        for name, cls in provider_registry().items()
-        if name != WITHOUT_WIRE and not cls.metadata.preset_of
-        for speaker in speakers_of(cls, CONFIGS.get(name, {}))
-    ]
+    """Every built-in provider that calls a service, once for each API that it speaks. Raises `SubjectError`."""
+    return with_depths(
+        [
+            speaker
+            for name, cls in provider_registry().items()
+            if name != WITHOUT_WIRE
+            for speaker in speakers_of(cls, CONFIGS.get(name, {}))
+        ]
+    )
 
 
 def replay_provider() -> type[Provider]:
@@ -37,6 +36,6 @@ def replay_provider() -> type[Provider]:
 
 
 def replayed_wires(cls: type[Provider]) -> list[WireFormat]:
-    """The APIs whose recordings it plays. Raises `SubjectError` for one that the suite cannot read."""
+    """The APIs whose recordings it plays and the suite can read. One that no provider speaks yet may be missing."""
     apis: list[str] = cls.metadata.configuration_schema["properties"]["api"]["enum"]
-    return [wire_of(cls, api) for api in apis]
+    return [WIRES[api] for api in apis if api in WIRES]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from conformance.facts import Usage
-from conformance.subjects.base import Question, Traits
+from conformance.subjects.base import Depth, Question, Traits
 from conformance.subjects.configs import SubjectError, complete_config
 from conformance.subjects.http_client import Address
 from conformance.subjects.http_subject import HTTPSubject
@@ -33,7 +33,8 @@ class GatewaySubject(HTTPSubject):
         self.wire, self.upstream = wire, speaker.wire
         self.model = speaker.model
         self.address = Address(f"http://127.0.0.1:{port}")
-        self.traits = Traits(lossless=wire.api == speaker.wire.api)
+        depth: Depth = "encoder" if speaker.depth == "full" else "sample"
+        self.traits = Traits(lossless=wire.api == speaker.wire.api, depth=depth)
         self._gateway = gateway
 
     def model_for(self, question: Question) -> str:
@@ -68,21 +69,27 @@ def client_apis() -> list[str]:
     return [api for api in BUILTIN_APIS if api not in NO_CONVERSATION]
 
 
-def wire_of_client(api: str) -> WireFormat:
-    """Raises `SubjectError` for a client API that the suite cannot read, so that none is forgotten."""
-    if api in WIRES:
-        return WIRES[api]
-    raise SubjectError(f"the gateway offers {api!r}, which the suite cannot read: add it to conformance/wires")
+def client_wires() -> list[WireFormat]:
+    """Of every such client API. Raises `SubjectError` for one that the suite cannot read, so that none is forgotten."""
+    unread = [api for api in client_apis() if api not in WIRES]
+    if unread:
+        raise SubjectError(
+            f"the gateway offers {unread[0]!r}, which the suite cannot read: add it to conformance/wires"
+        )
+    return [WIRES[api] for api in client_apis()]
 
 
 @asynccontextmanager
-async def open_gateway(speakers: Iterable[Speaker], url: str) -> AsyncIterator[list[GatewaySubject]]:
+async def open_gateway(
+    speakers: Iterable[Speaker], clients: Iterable[WireFormat], url: str
+) -> AsyncIterator[list[GatewaySubject]]:
     """A gateway with a model for each speaker, pointed at `url`: a subject for each client API and each of them.
 
-    Raises `SubjectError` if a configuration does not fit. On the way out it is stopped as SIGTERM would.
+    Presets are left out: what they change is not seen from a client's side. Raises `SubjectError` if a configuration
+    does not fit. On the way out it is stopped as SIGTERM would.
     """
     configure_logging("error", "json")
-    speakers = list(speakers)
+    speakers = [speaker for speaker in speakers if not speaker.cls.metadata.preset_of]
     entries = [
         ModelEntry(
             name=speaker.model + ("-impatient" if impatient else ""),
@@ -105,10 +112,6 @@ async def open_gateway(speakers: Iterable[Speaker], url: str) -> AsyncIterator[l
 
         ports = await nursery.start(run)
         try:
-            yield [
-                GatewaySubject(gateway, ports[0], wire_of_client(api), speaker)
-                for api in client_apis()
-                for speaker in speakers
-            ]
+            yield [GatewaySubject(gateway, ports[0], wire, speaker) for wire in clients for speaker in speakers]
         finally:
             shutdown.set()

@@ -35,10 +35,10 @@ CLOSE_SECONDS = 5.0
 class ProviderSubject(Subject):
     """Two instances of the class: a patient one, and one with short time limits."""
 
-    def __init__(self, name: str, wire: WireFormat, patient: Provider, impatient: Provider) -> None:
-        self.name = name
-        self.wire = self.upstream = wire
-        self.traits = Traits(lossless=patient.api == wire.api, http=False)
+    def __init__(self, speaker: Speaker, patient: Provider, impatient: Provider) -> None:
+        self.name = f"provider:{speaker.name}"
+        self.wire = self.upstream = speaker.wire
+        self.traits = traits_of(speaker, patient.api)
         self._patient, self._impatient = patient, impatient
 
     async def ask(self, question: Question) -> Answered:
@@ -49,6 +49,12 @@ class ProviderSubject(Subject):
         return [found for provider in (self._patient, self._impatient) for found in slots_of(provider)]
 
 
+def traits_of(speaker: Speaker, api: str) -> Traits:
+    """Of a provider that speaks `api` once it is configured."""
+    vendor = speaker.cls.metadata.name
+    return Traits(lossless=api == speaker.wire.api, http=False, depth=speaker.depth, vendor=vendor)
+
+
 @asynccontextmanager
 async def open_provider(speaker: Speaker, url: str) -> AsyncIterator[ProviderSubject]:
     """A provider pointed at `url`. Raises `SubjectError` if the configuration does not fit the class's schema."""
@@ -57,7 +63,7 @@ async def open_provider(speaker: Speaker, url: str) -> AsyncIterator[ProviderSub
     try:
         for impatient in (False, True):
             instances.append(await configured(cls, complete_config(cls, url, speaker.config, impatient=impatient)))
-        yield ProviderSubject(f"provider:{speaker.name}", speaker.wire, *instances)
+        yield ProviderSubject(speaker, *instances)
     finally:
         await close_all(instances)
 

@@ -13,10 +13,13 @@ from conformance.subjects.provider import open_provider
 from conformance.subjects.speaker import Speaker, speakers_of
 from conformance.wires import WIRES
 from providers.builtin.openai import OpenAIProvider
+from providers.builtin.openai_compatible import CompatibleProvider
 from providers.extension import Config, extension
 from providers.http import http_schema
 from providers.replay.recording import BUNDLED, load_recording
 from providers.wire.anthropic_messages import WIRE as ANTHROPIC
+
+CLIENTS = [WIRES["openai-chat"], WIRES["anthropic-messages"]]
 
 
 @extension(
@@ -24,7 +27,7 @@ from providers.wire.anthropic_messages import WIRE as ANTHROPIC
     version="1.0.0",
     configuration_schema=http_schema(baseUrl={}, speak={"enum": ["chat", "messages"], "default": "chat"}),
 )
-class Polyglot(OpenAIProvider):
+class Polyglot(CompatibleProvider):
     wires = {}
     variants = {"anthropic-messages": {"speak": "messages"}}
 
@@ -60,7 +63,7 @@ async def test_a_variant_is_asked_in_its_own_api() -> None:
 
 
 async def test_the_gateway_has_a_subject_for_each_speaker_and_client_api() -> None:
-    async with open_stage() as stage, open_gateway(speakers_of(Polyglot), stage.url) as subjects:
+    async with open_stage() as stage, open_gateway(speakers_of(Polyglot), CLIENTS, stage.url) as subjects:
         names = [subject.name for subject in subjects]
         assert len(names) == len(set(names))
         assert "gateway:openai-chat>polyglot[anthropic-messages]" in names
