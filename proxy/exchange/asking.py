@@ -46,7 +46,7 @@ class Asking:
         self._resolve = resolve
         self._chosen = chosen
         self._understand = understand
-        self._watcher = _Watcher(request_id)
+        self._watcher = _Watcher(request_id, chosen)
 
     async def whole(self, plan: RoutePlan, request: LLMRequest) -> LLMResponse:
         """A whole answer. Raises what the last candidate raises."""
@@ -65,7 +65,7 @@ class Asking:
         raises before its answer has begun."""
 
         async def ask(route: ModelRoute, claim: Claim) -> None:
-            own = _RunnerEmitter(emitter, claim, lambda: self._chosen(route))
+            own = _RunnerEmitter(emitter, claim, lambda: self._chosen(route), alone=len(routes) == 1)
             await route.served.provider.execute_streaming(route.request, own)
             if own.error is not None:
                 raise own.error
@@ -87,8 +87,10 @@ class Asking:
 class _RunnerEmitter(ChunkEmitter):
     """What one candidate emits to. Its first chunk has to win before it gets through."""
 
-    def __init__(self, inner: ChunkEmitter, claim: Claim, won: Callable[[], None]) -> None:
+    def __init__(self, inner: ChunkEmitter, claim: Claim, won: Callable[[], None], *, alone: bool) -> None:
         self._inner = inner
+        self._alone = alone
+        """Nobody else may answer: then a keep-alive is as good as a token, and keeps the client waiting."""
         self._claim = claim
         self._tell = won
         self._won = False
@@ -105,14 +107,14 @@ class _RunnerEmitter(ChunkEmitter):
 
     async def emit_chunk(self, chunk: LLMResponse, first: bool = False, final: bool = False) -> None:
         if not self._won:
-            if self.error is not None or (not final and _is_keep_alive(chunk)):
+            if self.error is not None or (not final and not self._alone and _is_keep_alive(chunk)):
                 return
             await self._win()
         await self._inner.emit_chunk(chunk, first, final)
 
     async def emit_batch(self, chunks: Sequence[LLMResponse | TextRun], first: bool = False) -> None:
         if not self._won:
-            if self.error is not None or all(map(_is_keep_alive, chunks)):
+            if self.error is not None or (not self._alone and all(map(_is_keep_alive, chunks))):
                 return
             await self._win()
         await self._inner.emit_batch(chunks, first)
@@ -136,12 +138,14 @@ def _is_keep_alive(chunk: LLMResponse | TextRun) -> bool:
 class _Watcher(Watcher[ModelRoute]):
     """Counts and logs what the client does not see."""
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, chosen: Callable[[ModelRoute], None]) -> None:
         self._request_id = request_id
+        self._chosen = chosen
 
     def failed(self, route: ModelRoute, error: GatewayError, *, goes_on: bool) -> None:
         if not goes_on:
-            return  # the request's own record tells
+            self._chosen(route)  # whose error it is that the request's own record tells
+            return
         metrics = route.served.metrics
         metrics.upstream_error(error.kind).inc()
         metrics.fallbacks.inc()

@@ -26,7 +26,7 @@ from proxy.plugins.chunks import ChunkChain, Turn, belongs_to_answer, says_somet
 from proxy.plugins.pipeline import PipelineRun
 
 LEAD_PATIENCE = 15.0
-"""Seconds that the lead waits for content at most, once there is a keep-alive to send."""
+"""Seconds from the request on that keep-alives wait for content, too."""
 MAX_WAITING_BYTES = 1024 * 1024
 """How much the lead and the tail may hold; beyond that they leave."""
 
@@ -51,7 +51,7 @@ class ChunkSink:
         self._tail: list[LLMResponse] = []
         self._waiting = 0
         self._done: LLMResponse | None = None
-        self._opened_at: float | None = None
+        self._opened_at = trio.current_time()
         self._head: LLMResponse | None = None
         self.parts = 0
         """How many part indexes are taken."""
@@ -91,8 +91,6 @@ class ChunkSink:
 
     def _take(self, chunk: LLMResponse, pieces: list[bytes]) -> None:
         kind = chunk.kind
-        if self._opened_at is None:
-            self._opened_at = trio.current_time()
         if kind is EventKind.DONE:
             self._done = chunk  # the end comes when the plugins had their last call
             return

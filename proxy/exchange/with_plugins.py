@@ -131,7 +131,7 @@ class _Completion:
         outcome, context = self._exchange.outcome, self._context
         outcome.served = route.served
         outcome.notes = route.request.notes
-        context.target_model_provider = route.served.provider_type
+        context.served_model, context.target_model_provider = route.served.name, route.served.provider_type
         if self._emitter is not None:
             self._emitter.metrics = route.served.metrics
 

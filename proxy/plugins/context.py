@@ -81,6 +81,7 @@ class PluginContext:
         "response_headers",
         "retry_count",
         "routes",
+        "served_model",
         "status",
         "target_model",
         "target_model_provider",
@@ -121,9 +122,11 @@ class PluginContext:
         self.health = health
         """How the model of a name has been doing; None: there is no such model."""
         self.target_model: str | None = None
-        """The model's name that a plugin chose; once a model is asked, that entry's name."""
+        """The model's name that a plugin chose; None: the request's own."""
+        self.served_model: str | None = None
+        """The entry of `models` that is asked, or that answered; None before."""
         self.target_model_provider: str | None = None
-        """The provider type of the entry that is asked; None before."""
+        """That entry's provider type."""
         self.routes: RoutePlan | None = None
         self.http_request = http_request or HTTPRequest(method="POST", path="", http_version="1.1", scheme="http")
         self.client_ip = client_ip

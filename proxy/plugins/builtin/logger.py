@@ -107,7 +107,7 @@ class Logger(Plugin):
             "api": context.adapter,
             "operation": context.operation,
             "model": request.model,
-            "served_by": context.target_model,
+            "served_by": context.served_model,
             "provider": context.target_model_provider,
             "status": context.status,
             "user_id": context.user_id,
