@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from providers.model import (
     Usage,
     text_response,
 )
+from proxy.observe.logs import configure_logging
 from proxy.plugins.builtin.logger import Logger
 from proxy.plugins.pipeline import PipelineRun
 from tests.proxy.plugins.runs import configured, let_in
@@ -109,6 +111,7 @@ async def test_a_file_may_be_moved_away(tmp_path: Path) -> None:
 
 
 async def test_without_a_file_it_is_a_line_of_the_log() -> None:
+    configure_logging("info", "json", io.StringIO())  # whatever tests before have left
     with structlog.testing.capture_logs() as lines:
         await over()
     assert [line["event"] for line in lines] == ["exchange"]
