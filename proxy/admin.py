@@ -11,11 +11,14 @@ from quart import Response, g, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from providers.errors import RequestError
+from providers.errors import GatewayError, RequestError
+from providers.model import LLMRequest
 from proxy.apis.base import ClientAPI, ModelCard
 from proxy.exchange.request_id import request_id_of
 from proxy.gateway import Gateway
 from proxy.observe import metrics
+from proxy.plugins import HTTPRequest, PluginContext
+from proxy.plugins.pipeline import PipelineRun
 from proxy.project import Project
 
 JSON = "application/json"
@@ -80,6 +83,9 @@ def make_admin_app(
         if request.method not in ("GET", "HEAD"):
             return _wrong_method(gateway, "GET, HEAD")
         api = _api(gateway)
+        refused = await _refused(gateway, project, api, path)
+        if refused is not None:
+            return refused
         return _answer(api.transform_model(_card(project, named)) if named else api.transform_models(project.cards))
 
     @app.after_request
@@ -88,6 +94,38 @@ def make_admin_app(
         return response
 
     return app
+
+
+async def _refused(gateway: Gateway, project: Project, api: ClientAPI, path: str) -> Response | None:
+    """What keeps the client from the list of models, if a plugin does: those that authenticate are asked."""
+    if not project.gatekeepers:
+        return None
+    scope = request.scope
+    client = scope.get("client")
+    context = PluginContext(
+        request=LLMRequest(model=""),
+        project=project.name,
+        adapter=api.api,
+        operation="list_models",
+        request_id=_request_id(gateway),
+        available_models=project.cards,
+        http_request=HTTPRequest(
+            method=request.method, path=path, http_version=request.http_version, scheme=request.scheme
+        ),
+        headers=dict(scope["headers"]),
+        query=scope["query_string"].decode("latin-1"),
+        client_ip=client[0] if client else None,
+    )
+    run = PipelineRun(project.gatekeepers, context)
+    try:
+        await run.before_model()
+    except GatewayError as error:
+        response = _failure(gateway, error)
+        response.headers.update(context.response_headers)
+        return response
+    finally:
+        run.close()
+    return None
 
 
 def _project(gateway: Gateway) -> Project:
@@ -141,7 +179,7 @@ def _answer(body: bytes, status: int = 200) -> Response:
     return Response(body, status=status, content_type=JSON)
 
 
-def _failure(gateway: Gateway, error: RequestError) -> Response:
+def _failure(gateway: Gateway, error: GatewayError) -> Response:
     return _answer(_api(gateway).transform_error(error, _request_id(gateway)), error.status)
 
 

@@ -23,6 +23,8 @@ class Project:
         self.routes = RouteTable(self.apis)
         self.cards: list[ModelCard] = []
         self.pipeline = Pipeline(())
+        self.gatekeepers = Pipeline(())
+        """Those of its plugins that authenticate: they guard what no model is asked for, too."""
         self._models: ModelTable[ServedModel] = ModelTable(())
 
     def install(self, models: Sequence[ServedModel], cards: Sequence[ModelCard], pipeline: Pipeline) -> None:
@@ -30,6 +32,7 @@ class Project:
         self._models = ModelTable(models)
         self.cards = list(cards)
         self.pipeline = pipeline
+        self.gatekeepers = Pipeline(loaded for loaded in pipeline.plugins if loaded.plugin.sees_credentials)
 
     def resolve(self, name: str) -> tuple[ServedModel, str | None]:
         """The entry that serves a model name, and what its `*` matched. Raises `RequestError` (404)."""

@@ -46,6 +46,24 @@ async def test_only_known_keys_get_through_and_none_goes_upstream() -> None:
         assert not any(b"key-of-team-a" in value for request in upstream.requests for _, value in request.headers)
 
 
+async def test_the_list_of_models_is_for_who_has_a_key_too() -> None:
+    limited = {"id": "team-b", "key": "key-of-team-b", "models": ["other"]}
+    plugin = {"name": "basic-apikey-auth", "config": {"keys": [limited]}}
+    async with gateway_to("openai-chat", Play(WHOLE), plugins=[plugin]) as (_, gateway):
+        async with gateway.openai(api_key="key-of-team-b") as client:
+            assert [card.id for card in (await client.models.list()).data] == ["m"]
+            assert (await client.models.retrieve("m")).id == "m"
+        async with gateway.openai(api_key="wrong") as client:
+            with pytest.raises(openai.AuthenticationError, match="not known") as refused:
+                await client.models.list()
+            assert refused.value.response.headers["www-authenticate"] == "Bearer"
+        async with gateway.anthropic(api_key="wrong") as other:
+            with pytest.raises(anthropic.AuthenticationError):
+                await other.models.list()
+        async with gateway.http() as plain:
+            assert (await plain.get("/health")).status_code == 200
+
+
 # -- regex-hider -------------------------------------------------------------------------------------------------------
 
 PATTERN = r"\b[a-z]*(?:oo|ea|ou)[a-z]*\b"

@@ -144,7 +144,8 @@ class BasicAPIKeyAuth(Plugin):
             return _refused("the API key is not known to this gateway")
         settings = known.settings
         model = context.target_model or context.request.model
-        if known.may_ask and not any(matches(model) for matches in known.may_ask):
+        asks_model = context.operation != "list_models"
+        if asks_model and known.may_ask and not any(matches(model) for matches in known.may_ask):
             return PluginResult(
                 success=False,
                 error=GatewayError(
