@@ -41,13 +41,17 @@ class OpenedStream(msgspec.Struct):
     async def told_error(self, info: ErrorInfo, chunks: Sequence[LLMResponse]) -> GatewayError:
         """The error that the first of `chunks` tells; with the second event's bytes where the API tells it in two."""
         raw = chunks[0].raw
-        rest = list(chunks[1:])
-        if info.is_announced:
+        if info.is_announced and raw is not None:
+            rest = list(chunks[1:])
             with trio.move_on_after(AFTER_DONE_GRACE), suppress(ProviderError):
-                while not rest and (data := await self.response.receive()):
+                while all(chunk.kind is EventKind.KEEP_ALIVE for chunk in rest):
+                    if not (data := await self.response.receive()):
+                        break
                     rest += self.decoder.feed(data)
-            if raw is not None and rest and rest[0].kind is EventKind.ERROR and rest[0].raw is not None:
-                raw = RawBody(raw.api, raw.body + rest[0].raw.body)
+            second = next((n for n, chunk in enumerate(rest) if chunk.kind is not EventKind.KEEP_ALIVE), None)
+            if second is not None and rest[second].kind is EventKind.ERROR:
+                bodies = [chunk.raw.body for chunk in rest[: second + 1] if chunk.raw is not None]
+                raw = RawBody(raw.api, raw.body + b"".join(bodies))
         return error_of_event(info, raw)
 
 

@@ -126,12 +126,15 @@ async def test_encrypted_reasoning_survives_the_way_to_other_clients_and_back(re
     assert sent["store"] is False
 
 
-async def test_an_error_in_band_reaches_the_client_with_both_of_its_events() -> None:
-    play = recorded("openai-responses", "failed", "stream")
+@pytest.mark.parametrize("between", [b"", b": still here\n\n"], ids=["at once", "after a comment"])
+async def test_an_error_in_band_reaches_the_client_with_both_of_its_events(between: bytes) -> None:
+    recording = recorded("openai-responses", "failed", "stream").answer
+    body = recording.body.replace(b"event: response.failed", between + b"event: response.failed")
+    play = Play(Answer(headers=recording.headers, body=body))
     async with gateway_to("openai-responses", play) as (_, gateway):
         async with gateway.http() as http:
             answer = await http.post("/v1/responses", json={"model": "m", "input": "hi", "stream": True})
-    assert answer.content == play.answer.body
+    assert answer.content == body
 
 
 async def test_a_failed_stream_ends_with_an_error_that_the_sdk_raises_and_no_end() -> None:
