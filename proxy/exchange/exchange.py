@@ -218,11 +218,11 @@ class Exchange:
     async def admit(self, request: LLMRequest) -> LLMRequest:
         """Have the plugins look at a request before a model is asked for anything but an answer. Returns the request to
         ask with. Raises what a plugin refuses it with."""
-        return await with_plugins.admit(self, request) if self.project.pipeline else request
+        return await with_plugins.admit(self, request) if self.project.pipeline.plugins else request
 
     async def admit_model(self, model: str, metadata: RequestMetadata | None = None) -> str:
         """The same for what is no conversation: plugins see a request without messages. Returns the model to ask."""
-        if not self.project.pipeline:
+        if not self.project.pipeline.plugins:
             return model
         return (await self.admit(LLMRequest(model=model, metadata=metadata or RequestMetadata()))).model
 

@@ -67,9 +67,6 @@ class Pipeline:
         self.max_held_bytes = max_held_bytes
         """How much of a stream one plugin may hold back, in bytes of text."""
 
-    def __bool__(self) -> bool:
-        return bool(self.plugins)
-
 
 class PipelineRun:
     """One request's way through a pipeline."""

@@ -21,7 +21,7 @@ async def complete(exchange: Exchange) -> None:
     outcome = exchange.outcome
     outcome.stream = request.stream
     outcome.notes = request.notes
-    if exchange.project.pipeline:
+    if exchange.project.pipeline.plugins:
         await with_plugins.complete(exchange, request)
         return
     served, request.metadata.matched = exchange.serve(request.model)

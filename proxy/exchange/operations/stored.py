@@ -73,7 +73,7 @@ async def _models(exchange: Exchange, named: str | None) -> list[ServedModel]:
     models = [served for served in exchange.project.models if _keeps(served, api)]
     if not models:
         raise RequestError("no model of this gateway keeps responses that could be fetched", status=404)
-    if len(models) > 1 and exchange.project.pipeline:
+    if len(models) > 1 and exchange.project.pipeline.plugins:
         raise RequestError(
             "say which model the response belongs to: '?model=NAME', or the header 'x-triway-model'",
             param="model",
