@@ -172,7 +172,7 @@ class Bench:
 
 def probes_of(subject: str, api: str, traits: Traits) -> Iterator[tuple[Probe, str, Case]]:
     """Every probe of a subject, its variants, and the case that each is."""
-    if traits.depth == "sample":
+    if not traits.probed:
         return
     for probe in PROBES:
         for variant in probe.variants(traits):

@@ -58,6 +58,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     http: bool = True
     """Its caller is an HTTP client, so the official SDK can be one."""
     depth: Depth = "full"
+    probed: bool = True
+    """It is asked the probes' questions too: not where the code that they are about is another subject's."""
     vendor: str = ""
     """Of a sample: whose recordings it meets beside the bundled exemplar."""
 

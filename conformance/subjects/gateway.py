@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -28,13 +28,13 @@ from proxy.server import ServerSettings, serve_in_task
 class GatewaySubject(HTTPSubject):
     """One client API in front of one provider type."""
 
-    def __init__(self, gateway: Gateway, port: int, wire: WireFormat, speaker: Speaker) -> None:
+    def __init__(self, gateway: Gateway, port: int, wire: WireFormat, speaker: Speaker, *, probed: bool) -> None:
         self.name = f"gateway:{wire.api}>{speaker.name}"
         self.wire, self.upstream = wire, speaker.wire
         self.model = speaker.model
         self.address = Address(f"http://127.0.0.1:{port}")
         depth: Depth = "encoder" if speaker.depth == "full" else "sample"
-        self.traits = Traits(lossless=wire.api == speaker.wire.api, depth=depth)
+        self.traits = Traits(lossless=wire.api == speaker.wire.api, depth=depth, probed=probed)
         self._gateway = gateway
 
     def model_for(self, question: Question) -> str:
@@ -79,6 +79,14 @@ def client_wires() -> list[WireFormat]:
     return [WIRES[api] for api in client_apis()]
 
 
+def _probed(wire: WireFormat, speakers: Sequence[Speaker]) -> list[Speaker]:
+    """The first speaker of the client's own API, and the first of another: one is relayed, the other is encoded."""
+    readers = [speaker for speaker in speakers if speaker.depth == "full"]
+    same = [speaker for speaker in readers if speaker.wire.api == wire.api]
+    other = [speaker for speaker in readers if speaker.wire.api != wire.api]
+    return same[:1] + other[:1]
+
+
 @asynccontextmanager
 async def open_gateway(
     speakers: Iterable[Speaker], clients: Iterable[WireFormat], url: str
@@ -112,6 +120,10 @@ async def open_gateway(
 
         ports = await nursery.start(run)
         try:
-            yield [GatewaySubject(gateway, ports[0], wire, speaker) for wire in clients for speaker in speakers]
+            yield [
+                GatewaySubject(gateway, ports[0], wire, speaker, probed=speaker in _probed(wire, speakers))
+                for wire in clients
+                for speaker in speakers
+            ]
         finally:
             shutdown.set()

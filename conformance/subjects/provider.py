@@ -51,8 +51,13 @@ class ProviderSubject(Subject):
 
 def traits_of(speaker: Speaker, api: str) -> Traits:
     """Of a provider that speaks `api` once it is configured."""
-    vendor = speaker.cls.metadata.name
-    return Traits(lossless=api == speaker.wire.api, http=False, depth=speaker.depth, vendor=vendor)
+    return Traits(
+        lossless=api == speaker.wire.api,
+        http=False,
+        depth=speaker.depth,
+        probed=speaker.depth == "full",
+        vendor=speaker.cls.metadata.name,
+    )
 
 
 @asynccontextmanager

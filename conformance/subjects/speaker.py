@@ -66,10 +66,15 @@ _READS_ANSWERS = (
 def with_depths(speakers: Sequence[Speaker]) -> list[Speaker]:
     """The speakers in their order, each with the depth that still says something beside the others.
 
-    Of those that read alike, the class that adds least to what it inherits stands for the code.
+    Of those that read alike, the class that adds least to what it inherits stands for the code; of several such, the
+    one that the API is named after.
     """
+
+    def precedence(speaker: Speaker) -> tuple[int, bool]:
+        return len(speaker.cls.__mro__), not speaker.wire.api.startswith(speaker.cls.metadata.name)
+
     chosen: list[Speaker] = []
-    for speaker in sorted(speakers, key=lambda speaker: len(speaker.cls.__mro__)):
+    for speaker in sorted(speakers, key=precedence):
         if not speaker.cls.metadata.preset_of and not any(_reads_alike(speaker, other) for other in chosen):
             chosen.append(speaker)
     return [msgspec.structs.replace(speaker, depth=_depth(speaker, chosen)) for speaker in speakers]
