@@ -165,7 +165,7 @@ def _paced(quick: bool) -> list[Workload]:
             limit=seconds * 2 + 5,
             x=streams,
         )
-        for streams in ((200,) if quick else (50, 100, 200, 400, 700, 1000))
+        for streams in ((300,) if quick else (50, 100, 200, 300, 400, 700, 1000))
     ]
 
 
