@@ -207,7 +207,8 @@ class ChatStreamEncoder:
     def encode_run(self, run: TextRun) -> bytes:
         """See `RunEncoder`. In the middle of a text, all that differs between the events is the text."""
         state = self._choices.get(0)
-        if state is None or not state.role_said or state.open_part != (TextPart, run.part):
+        in_text = state is not None and state.role_said and state.open_part == (TextPart, run.part)
+        if state is None or not in_text or run.raw.api == API:  # this API's own bytes are relayed
             return b"".join([self.encode(chunk) for chunk in run.chunks()])
         state.chars += sum(map(len, run.texts))
         assert self._head is not None
