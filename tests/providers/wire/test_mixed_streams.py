@@ -95,3 +95,18 @@ def test_openai(kind: str, spans: list[tuple[int, bool]]) -> None:
 def test_what_nobody_changes_is_relayed(wire: Wire, kind: str) -> None:
     body, _ = mixed(wire, kind, [(1000, False)])
     assert body == load_recording(BUNDLED / wire.api / "stream" / f"{kind}.json").response.body
+
+
+def test_a_delta_whose_block_the_client_never_saw_begin_is_not_relayed() -> None:
+    """A plugin swallowed a block's end and a tool call's start, and left its arguments: the grammar stands."""
+    encoder = ANTHROPIC.stream_encoder(LLMRequest(model="m"))
+    chunks = chunks_of(ANTHROPIC, "tools")
+    place = next(i for i, chunk in enumerate(chunks) if chunk.raw is not None and b'"tool_use"' in chunk.raw.body)
+    chunks[place - 1 : place + 1] = [LLMResponse()]
+    sent = Accumulator()
+    out = []
+    for chunk in chunks:
+        sent.add(chunk)
+        out.append(encoder.encode(chunk))
+    check(b"".join([*out, encoder.finish(sent.response())]))
+    assert encoder.dropped_blocks == 1
