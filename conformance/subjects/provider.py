@@ -241,6 +241,7 @@ def facts_of(response: LLMResponse) -> Facts:
                 facts.reasoning += part.text
                 facts.redacted += [part.redacted] if part.redacted else []
             case ToolCallPart():
-                facts.tool_calls.append((part.name, arguments_of(part.arguments)))
+                told = {"input": part.arguments} if part.kind == "custom" else arguments_of(part.arguments)
+                facts.tool_calls.append((part.name, told))
     facts.finish = finish_of(choice.finish_reason if choice else None, has_calls=bool(facts.tool_calls))
     return facts

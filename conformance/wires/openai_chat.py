@@ -45,18 +45,18 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
             detailed.append(details)
             for position, call in enumerate(delta.get("tool_calls") or []):
                 index = position if call.get("index") is None else call["index"]
-                function = call.get("function") or {}
+                function = call.get("function") or _as_function(call)
                 key = current.get(index)
                 # Vendors that number every parallel call 0 exist: another id is another call.
                 if key is None or (call.get("id") and calls[key][0] and call["id"] != calls[key][0]):
                     key = current[index] = (index, call.get("id"))
-                    calls[key] = ["", "", ""]
+                    calls[key] = ["", "", "", "custom" if call.get("custom") else ""]
                 known = calls[key]
                 known[0] = known[0] or call.get("id") or ""
                 known[1] = known[1] or function.get("name") or ""
                 known[2] += function.get("arguments") or ""
     facts.text, facts.reasoning = "".join(texts), "".join(reasoning) or "".join(detailed)
-    facts.tool_calls = [(name, arguments_of(arguments)) for _, name, arguments in calls.values()]
+    facts.tool_calls = [(name, _arguments(arguments, kind)) for _, name, arguments, kind in calls.values()]
     facts.finish = finish_of(finish, has_calls=bool(facts.tool_calls))
     return facts
 
@@ -77,10 +77,22 @@ def facts_of_whole(answer: JSON) -> Facts:
     facts.reasoning = told or details
     facts.text = (choice.get("text") or "") + text
     for call in message.get("tool_calls") or []:
-        function = call.get("function") or {}
-        facts.tool_calls.append((function.get("name") or "", arguments_of(function.get("arguments") or "")))
+        function = call.get("function") or _as_function(call)
+        kind = "custom" if call.get("custom") else ""
+        facts.tool_calls.append((function.get("name") or "", _arguments(function.get("arguments") or "", kind)))
     facts.finish = finish_of(choice.get("finish_reason"), has_calls=bool(facts.tool_calls))
     return facts
+
+
+def _as_function(call: dict[str, JSON]) -> dict[str, JSON]:
+    """A custom tool's call, or a piece of it, as the call of a function."""
+    custom = call.get("custom") or {}
+    return {"name": custom.get("name"), "arguments": custom.get("input")}
+
+
+def _arguments(text: str, kind: str) -> JSON:
+    """A custom tool's free text as APIs without such tools say it."""
+    return {"input": text} if kind == "custom" else arguments_of(text)
 
 
 def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str, str]:

@@ -1,6 +1,7 @@
 """OpenAI Responses, as the reference and its vendors have it (https://platform.openai.com/docs/api-reference/responses).
 
-One body may hold several answers: a `response.created` begins the next one.
+One body may hold several answers: a `response.created` begins the next one. The free text of a custom tool's call is
+read as `{"input": text}`, which is how APIs without such tools say it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
     texts: list[str] = []
     reasoning: list[str] = []
     calls: dict[tuple[int, int], tuple[str, list[str]]] = {}
+    custom: set[tuple[int, int]] = set()
     answers = 0
     for event in events:
         if not isinstance(event, dict):
@@ -46,16 +48,22 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
             calls[place][1].append(event.get("delta") or "")
         elif kind == "response.output_item.added" and _type_of(event.get("item")) in _CALLS:
             calls[place] = (event["item"].get("name") or "", [])
+            if event["item"]["type"] == "custom_tool_call":
+                custom.add(place)
         elif kind == "response.output_item.done" and _type_of(event.get("item")) in _CALLS:
             # A vendor that streams no arguments tells them here.
             _, pieces = calls.setdefault(place, (event["item"].get("name") or "", []))
             if not pieces:
                 pieces.append(_arguments_of(event["item"]))
+        elif kind == "response.output_item.done" and _type_of(event.get("item")) == "reasoning":
+            _take_encrypted(facts, event["item"])
         elif kind in _ENDS:
             whole = facts_of_whole(event.get("response"))
             facts.finish, facts.usage = whole.finish, whole.usage
     facts.text, facts.reasoning = "".join(texts), "".join(reasoning)
-    facts.tool_calls = [(name, arguments_of("".join(pieces))) for name, pieces in calls.values()]
+    for place, (name, pieces) in calls.items():
+        told = "".join(pieces)
+        facts.tool_calls.append((name, {"input": told} if place in custom else arguments_of(told)))
     facts.finish = facts.finish or finish_of(None, has_calls=bool(facts.tool_calls))
     return facts
 
@@ -74,13 +82,23 @@ def facts_of_whole(answer: JSON) -> Facts:
         elif kind == "reasoning":
             for part in [*(item.get("summary") or []), *(item.get("content") or [])]:
                 facts.reasoning += part.get("text") or ""
-        elif kind in _CALLS:
+            _take_encrypted(facts, item)
+        elif kind == "function_call":
             facts.tool_calls.append((item.get("name") or "", arguments_of(_arguments_of(item))))
+        elif kind == "custom_tool_call":
+            facts.tool_calls.append((item.get("name") or "", {"input": _arguments_of(item)}))
     reason = (answer.get("incomplete_details") or {}).get("reason")
     facts.finish = finish_of(reason, has_calls=bool(facts.tool_calls), words=_REASONS)
     told = answer.get("usage") or {}
     facts.usage = Usage(input=told.get("input_tokens"), output=told.get("output_tokens"))
     return facts
+
+
+def _take_encrypted(facts: Facts, item: dict[str, JSON]) -> None:
+    """Encrypted reasoning beside a text is its signature; alone it is all that there is."""
+    sealed = item.get("encrypted_content")
+    if sealed:
+        (facts.signatures if item.get("summary") or item.get("content") else facts.redacted).append(sealed)
 
 
 def _type_of(item: JSON) -> str:

@@ -43,9 +43,14 @@ class Facts(msgspec.Struct, kw_only=True):
 
 def _arguments(text: str) -> Any:
     try:
-        return json.loads(text or "{}")
+        return _plain(json.loads(text or "{}"))
     except ValueError:
         return text
+
+
+def _plain(arguments: Any) -> Any:
+    """A custom tool's free text, which APIs without such tools say as `{"input": text}`; else the arguments."""
+    return arguments["input"] if isinstance(arguments, dict) and arguments.keys() == {"input"} else arguments
 
 
 def of_openai_stream(reading: Iterable[Any]) -> Facts:
@@ -194,7 +199,7 @@ def of_anthropic(answer: dict[str, Any]) -> Facts:
         elif block["type"] == "redacted_thinking":
             facts.redacted.append(block["data"])
         elif block["type"] == "tool_use":
-            facts.tool_calls.append((block["name"], block["input"]))
+            facts.tool_calls.append((block["name"], _plain(block["input"])))
     return _with_anthropic_usage(facts, usage)
 
 

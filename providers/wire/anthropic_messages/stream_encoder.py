@@ -40,6 +40,7 @@ from providers.model.text_run import TextRun
 from providers.wire.anthropic_messages.errors import encode_error_info
 from providers.wire.anthropic_messages.finish import stop_reason_of
 from providers.wire.anthropic_messages.response_encoder import new_message_id
+from providers.wire.anthropic_messages.stream_blocks import Block, PendingCall
 from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.anthropic_messages.usage import encode_usage
 from providers.wire.json_text import json_object
@@ -52,45 +53,9 @@ _OUTSIDE_OF_BLOCKS = (b'"content_block_start"', b'"message_delta"', b'"message_s
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 _TEXT_DELTA = b'{"type":"text_delta","text":'
+_INPUT_DELTA = b'{"type":"input_json_delta","partial_json":'
 
 _json = msgspec.json.Encoder().encode
-
-
-class _Block:
-    """A block that was begun on the client's wire."""
-
-    __slots__ = ("arguments", "ended", "index", "key", "lingers", "signature", "signed", "signer")
-
-    def __init__(self, index: int, key: tuple[type, int]) -> None:
-        self.index = index
-        """Its number on the client's wire."""
-        self.key = key
-        """Type and index of the parts that extend it."""
-        self.arguments: list[str] = []
-        """A tool call's arguments so far; kept until they were looked at once."""
-        self.signature: list[str] = []
-        """A thinking block's signature so far. SDKs take the last `signature_delta` for the whole: it goes out once."""
-        self.signer = ReasoningPart()
-        """A thinking block's format and id, as far as they are known."""
-        self.signed = ""
-        """What of it has gone out."""
-        self.lingers = False
-        self.ended = False
-
-    def whole_signature(self) -> str:
-        """The thinking block's signature, sealed if another provider gave it."""
-        self.signer.signature = "".join(self.signature)
-        return seal(self.signer, (SIGNATURE_FORMAT,))
-
-
-class _PendingCall:
-    """A tool call whose name has not come yet, so that its block cannot begin."""
-
-    __slots__ = ("arguments", "id")
-
-    def __init__(self) -> None:
-        self.id = ""
-        self.arguments: list[str] = []
 
 
 class AnthropicStreamEncoder:
@@ -128,13 +93,13 @@ class AnthropicStreamEncoder:
         """The number of the next block on the client's wire."""
         self._base = 0
         """Relay mode: the part index of the current message's block 0."""
-        self._current: _Block | None = None
-        self._lingering: list[_Block] = []
-        self._blocks: dict[tuple[type, int], _Block] = {}
+        self._current: Block | None = None
+        self._lingering: list[Block] = []
+        self._blocks: dict[tuple[type, int], Block] = {}
         """The last block of each key. Text and reasoning are looked up only while they are current."""
         self._calls: dict[int, str] = {}
         """The id of the last tool call under each part index."""
-        self._pending: dict[int, _PendingCall] = {}
+        self._pending: dict[int, PendingCall] = {}
         self._dropped: set[tuple[str, int]] = set()
 
     def encode(self, chunk: LLMResponse) -> bytes:
@@ -251,7 +216,7 @@ class AnthropicStreamEncoder:
         if self._current is not None and self._current.key == key:
             return
         if key not in self._blocks:
-            self._blocks[key] = self._current = _Block(part.index - self._base, key)
+            self._blocks[key] = self._current = Block(part.index - self._base, key)
             self._next = self._current.index + 1
         if isinstance(part, ToolCallPart):
             self._has_tool_call = True
@@ -339,7 +304,7 @@ class AnthropicStreamEncoder:
         if block is None or block.ended or part.api != API:
             self._drop("opaque", part.index)
         elif part.input:
-            _delta(block.index, b'{"type":"input_json_delta","partial_json":', part.input, out)
+            _delta(block.index, _INPUT_DELTA, part.input, out)
 
     def _tool_call(self, part: ToolCallPart, out: list[bytes]) -> None:
         index = part.index
@@ -361,8 +326,8 @@ class AnthropicStreamEncoder:
                 return
             self._arguments(block, pieces, out)
 
-    def _begin_call(self, part: ToolCallPart, key: tuple[type, int], out: list[bytes]) -> _Block | None:
-        pending = self._pending.setdefault(part.index, _PendingCall())
+    def _begin_call(self, part: ToolCallPart, key: tuple[type, int], out: list[bytes]) -> Block | None:
+        pending = self._pending.setdefault(part.index, PendingCall())
         pending.id = part.id or pending.id
         pending.arguments.append(part.arguments)
         if not part.name:
@@ -374,16 +339,20 @@ class AnthropicStreamEncoder:
         self._calls[part.index] = call_id
         start = {"type": "tool_use", "id": call_id, "name": part.name, "input": {}}
         block = self._current = self._begin_block(key, start, out)
+        if part.kind == "custom":  # its free text becomes the one member of an object
+            block.is_text = True
+            _delta(block.index, _INPUT_DELTA, '{"input":"', out)
         self._arguments(block, "".join(pending.arguments), out)
         return block
 
-    def _arguments(self, block: _Block, pieces: str, out: list[bytes]) -> None:
+    def _arguments(self, block: Block, pieces: str, out: list[bytes]) -> None:
         if pieces:
             if not block.lingers:
                 block.arguments.append(pieces)
-            _delta(block.index, b'{"type":"input_json_delta","partial_json":', pieces, out)
+            text = _json(pieces)[1:-1].decode() if block.is_text else pieces
+            _delta(block.index, _INPUT_DELTA, text, out)
 
-    def _sequential(self, part: Part, start: dict[str, str], out: list[bytes]) -> _Block:
+    def _sequential(self, part: Part, start: dict[str, str], out: list[bytes]) -> Block:
         """The open block that `part` extends; one is begun if another kind of part, or none, came before."""
         key = (type(part), part.index)
         current = self._current
@@ -393,14 +362,14 @@ class AnthropicStreamEncoder:
         self._current = self._begin_block(key, start, out)
         return self._current
 
-    def _switch(self, to: _Block | None, out: list[bytes]) -> None:
+    def _switch(self, to: Block | None, out: list[bytes]) -> None:
         """Leave the current block: end it, or let an unfinished tool call linger."""
         current = self._current
         if current is to:
             return
         if current is not None and not current.ended:
             if not current.lingers and current.key[0] is ToolCallPart:
-                current.lingers = json_object("".join(current.arguments)) is None
+                current.lingers = current.is_text or json_object("".join(current.arguments)) is None
                 current.arguments.clear()
                 if current.lingers:
                     self._lingering.append(current)
@@ -408,22 +377,24 @@ class AnthropicStreamEncoder:
                 self._end_block(current, out)
         self._current = to if to is not None and not to.ended else None
 
-    def _begin_block(self, key: tuple[type, int], start: object, out: list[bytes]) -> _Block:
-        block = self._blocks[key] = _Block(self._next, key)
+    def _begin_block(self, key: tuple[type, int], start: object, out: list[bytes]) -> Block:
+        block = self._blocks[key] = Block(self._next, key)
         self._next += 1
         event = {"type": "content_block_start", "index": block.index, "content_block": start}
         out += (b"event: content_block_start\ndata: ", _json(event), b"\n\n")
         return block
 
-    def _end_block(self, block: _Block, out: list[bytes]) -> None:
+    def _end_block(self, block: Block, out: list[bytes]) -> None:
         if block.ended:
             return
         block.ended = True
         self._sign(block, out)
+        if block.is_text:
+            _delta(block.index, _INPUT_DELTA, '"}', out)
         out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % block.index)
 
     @staticmethod
-    def _sign(block: _Block, out: list[bytes]) -> None:
+    def _sign(block: Block, out: list[bytes]) -> None:
         signature = block.whole_signature()
         if signature != block.signed:
             block.signed = signature

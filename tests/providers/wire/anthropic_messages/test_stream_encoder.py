@@ -25,6 +25,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     TokenDetails,
+    ToolCallPart,
     Usage,
     finish_chunk,
     reasoning_chunk,
@@ -374,3 +375,19 @@ def test_any_chunks_make_a_valid_stream_that_says_them_all(chunks: list[LLMRespo
         said = tools.get(index, "")
         # What follows a complete object cannot be said: its block has ended.
         assert said == expected or (expected.startswith(said) and isinstance(json.loads(said), dict))
+
+
+def test_the_free_text_of_a_custom_tool_becomes_an_object() -> None:
+    pieces = ['say "hi"', "\nnow"]
+    chunks = [
+        LLMResponse(choices=[Choice(delta=Delta(content=[ToolCallPart(id="c", name="t", kind="custom")]))]),
+        *(
+            LLMResponse(choices=[Choice(delta=Delta(content=[ToolCallPart(arguments=piece, kind="custom")]))])
+            for piece in pieces
+        ),
+        finish_chunk("tool_calls"),
+    ]
+    stream = encode(chunks)
+    check(stream)
+    [call] = sdk_message(stream)["content"]
+    assert (call["name"], call["input"]) == ("t", {"input": "".join(pieces)})
