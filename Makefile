@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
+NODE_DIR := tests/node
+NODE_STAMP := $(NODE_DIR)/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit conformance bench clean
+.PHONY: help run test check lint types unit node-clients matrix conformance bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +25,12 @@ $(STAMP): pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,compression]'
 	@touch $@ $(VENV)/.installed
 
+# The Vercel AI SDK. Where node, npm or the registry is missing, the tests that need it are skipped and say so.
+$(NODE_STAMP): $(NODE_DIR)/package.json $(NODE_DIR)/package-lock.json
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then echo "no node and npm here: no Vercel AI SDK"; \
+	elif npm ci --prefix $(NODE_DIR) --silent; then touch $@; \
+	else echo "npm could not install $(NODE_DIR): no Vercel AI SDK"; fi
+
 run: $(VENV)/.installed ## Install, and serve gateway.yaml on 127.0.0.1:8080
 	$(BIN)/triway serve --config gateway.yaml
 
@@ -37,8 +45,13 @@ lint: $(STAMP) ## ruff: lint and format
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
-unit: $(STAMP) ## pytest
+unit: $(STAMP) $(NODE_STAMP) ## pytest
 	$(BIN)/python -m pytest -q --numprocesses auto
+
+node-clients: $(NODE_STAMP) ## Install the Vercel AI SDK, with node and npm, for the tests that ask by it
+
+matrix: $(STAMP) $(NODE_STAMP) ## Ask every provider by every client SDK, and write docs/compatibility.md
+	$(BIN)/python -m tests.matrix
 
 conformance: $(STAMP) ## Every provider and the gateway over all recordings, with out/conformance.html (about 5 minutes)
 	$(BIN)/triway conformance run --no-vendors --html out/conformance.html $(if $(wildcard ../shared/recordings),--recordings ../shared/recordings) $(CONFORMANCE)
@@ -47,4 +60,4 @@ bench: $(STAMP) ## Benchmarks beside the yardsticks (BENCH="--quick" for a minut
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis out
+	rm -rf $(VENV) $(NODE_DIR)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis out

@@ -7,6 +7,7 @@ import msgspec
 from conformance.checks.base import AnswerCheck, Seen
 from conformance.facts import Facts, differences
 from conformance.oracles import Reading
+from conformance.wires import WireFormat
 
 
 class SameMessage(AnswerCheck):
@@ -52,13 +53,18 @@ def _comparable(seen: Seen, expected: Facts, received: Facts) -> tuple[Facts, Fa
         # How a broken answer would have finished was never said.
         expected = msgspec.structs.replace(expected, finish=None)
         received = msgspec.structs.replace(received, finish=None)
-    if not seen.wire.says_cut_calls:
+    return as_told_in(seen.wire, seen.upstream, expected, received)
+
+
+def as_told_in(reader: WireFormat, upstream: WireFormat, expected: Facts, received: Facts) -> tuple[Facts, Facts]:
+    """What `upstream` said and what a caller of `reader` got, less what `reader` by design cannot say."""
+    if not reader.says_cut_calls:
         whole = [call for call in expected.tool_calls if not isinstance(call[1], str)]
         expected = msgspec.structs.replace(expected, tool_calls=whole)
-    if seen.wire.calls_end_in_stop and expected.tool_calls and expected.finish == "stop":
+    if reader.calls_end_in_stop and expected.tool_calls and expected.finish == "stop":
         expected = msgspec.structs.replace(expected, finish="tool_calls")
-    signed = seen.wire.signs_reasoning and seen.upstream.signatures_travel
-    if seen.wire.api != seen.upstream.api and not signed:
+    signed = reader.signs_reasoning and upstream.signatures_travel
+    if reader.api != upstream.api and not signed:
         expected, received = expected.unsigned(), received.unsigned()
     return expected, received
 
