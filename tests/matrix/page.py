@@ -51,7 +51,7 @@ By design, and no difference here:
   never as a call to run.
 
 The presets differ from each other in what is sent; what they answer is read by the same code. Each of them was asked,
-in each API that it speaks.
+in each API that it speaks; "exact / same": exact for those that speak the client's API, same for the others.
 """
 
 
@@ -70,7 +70,16 @@ def page(outcomes: Sequence[Outcome], matrix: Sequence[Row], versions: Mapping[s
     )
     introduction = _INTRODUCTION.format(contents=_listed(CONTENTS))
     found = "\n".join(["Differences:", "", *problems]) if problems else "No differences."
-    return "\n".join([introduction, table(HEAD, body), "", f"{asked}. {found}", "", _NOTES])
+    return "\n".join([introduction, table(HEAD, body), "", f"{asked}. {found}", "", _NOTES + _without_tools(matrix)])
+
+
+def _without_tools(matrix: Sequence[Row]) -> str:
+    """Who was not asked for tool calls."""
+    speakers = (speaker for row in matrix for speaker in row.speakers)
+    names = [f"`{speaker.name}`" for speaker in speakers if "tools" not in speaker.cls.capabilities()]
+    if not names:
+        return ""
+    return f"Not asked for tool calls, because the vendor takes no tools: {', '.join(names)}.\n"
 
 
 def _cell(client: Client, outcomes: Sequence[Outcome]) -> str:
