@@ -123,12 +123,14 @@ class ReasoningItem(Item):
 class CallItem(Item):
     """A call for the client to run."""
 
-    __slots__ = ("arguments", "call_id", "is_custom", "lingers", "name")
+    __slots__ = ("arguments", "call_id", "given_id", "is_custom", "lingers", "name")
 
     def __init__(self, index: int, id_: str, name: str, call_id: str, *, is_custom: bool) -> None:
         super().__init__(index, id_)
         self.name = name
         self.call_id = call_id
+        self.given_id = ""
+        """What the provider calls it, if it does."""
         self.is_custom = is_custom
         self.arguments: list[str] = []
         self.lingers = False

@@ -84,6 +84,7 @@ class ResponsesStreamEncoder:
         "_done",
         "_dropped",
         "_ended",
+        "_ids",
         "_next_item",
         "_open_calls",
         "_out",
@@ -123,6 +124,8 @@ class ResponsesStreamEncoder:
         self._done: dict[int, object] = {}
         """Items that are over, as they were told, by `output_index`."""
         self._dropped: set[tuple[str, int]] = set()
+        self._ids: set[str] = set()
+        """Ids of items and calls that were begun."""
         self._texts: set[int] = set()
         """Indices of the text parts that were begun."""
         self._chars = 0
@@ -274,7 +277,10 @@ class ResponsesStreamEncoder:
                 self._signers[part.index] = part
                 return
             first = self._signers.pop(part.index, part)
-            item = self._begin_item(ReasoningItem(self._next_item, self._id("rs"), first))
+            item = ReasoningItem(self._next_item, self._id("rs"), first)
+            if item.id in self._ids:  # a block that something else came between
+                item.id = self._id("rs")
+            self._begin_item(item)
         item.sign(part)
         # A signature without any text keeps an empty summary, which tells it from redacted reasoning.
         if part.text or (part.signature and not item.contents):
@@ -285,7 +291,7 @@ class ResponsesStreamEncoder:
 
     def _call(self, part: ToolCallPart) -> None:
         item = self._calls.get(part.index)
-        if item is None or (part.id and part.id != item.call_id):
+        if item is None or (part.id and item.given_id and part.id != item.given_id):
             begun = self._begin_call(part)
             if begun is None:
                 return
@@ -308,10 +314,13 @@ class ResponsesStreamEncoder:
         if not part.name:
             return None
         del self._pending[part.index]
-        call_id = pending.id or self._id("call")
+        # SDKs tell calls by their ids; some services give two calls the same.
+        call_id = pending.id if pending.id and pending.id not in self._ids else self._id("call")
+        self._ids.add(call_id)
         is_custom = part.kind == "custom"
         made_id = self._id("ctc" if is_custom else "fc")
         item = self._begin_item(CallItem(self._next_item, made_id, part.name, call_id, is_custom=is_custom))
+        item.given_id = pending.id
         self._calls[part.index] = item
         self._argue(item, "".join(pending.arguments))
         return item
@@ -337,6 +346,7 @@ class ResponsesStreamEncoder:
     def _begin_item(self, item: _T) -> _T:
         self._leave()
         self._current = item
+        self._ids.add(item.id)
         self._next_item += 1
         self._event("response.output_item.added", output_index=item.index, item=item.whole("in_progress"))
         return item
@@ -389,7 +399,7 @@ class ResponsesStreamEncoder:
 
     def _end_content(self, item: Item) -> None:
         content = self._content
-        if content is None:
+        if content is None or content not in item.contents[-1:]:
             return
         self._content = None
         part_name, text_name, index_name, text_field = _NAMES[content.kind]
