@@ -77,7 +77,10 @@ def own_recording(folder: Path, body: bytes, *, kind: Any = "stream", name: str 
     return str(save_recording(recording, folder))
 
 
-STREAMS = load_recordings(BUNDLED, kind="stream")
+STREAMS = [recording for recording in load_recordings(BUNDLED, kind="stream") if recording.name != "failed"]
+"""Those that end well; what a recorded failure gives is tested with the wires."""
+
+WITHOUT_TERMINATOR = {"gemini-generate"}
 
 
 @pytest.mark.parametrize("recording", STREAMS, ids=lambda recording: f"{recording.api}-{recording.name}")
@@ -91,7 +94,8 @@ async def test_a_stream_is_emitted_byte_for_byte(recording: Recording, chunk_siz
     assert replay.api == recording.api
     assert collector.raw == recording.response.body
     assert collector.firsts == [True] + [False] * (len(collector.chunks) - 1)
-    assert [chunk.kind for chunk in collector.chunks].count(EventKind.DONE) == 1
+    terminators = [chunk.kind for chunk in collector.chunks].count(EventKind.DONE)
+    assert terminators == (0 if recording.api in WITHOUT_TERMINATOR else 1)
     assert collector.final is not None
     assert collector.final.choices[0].message is not None
     assert collector.final.choices[0].finish_reason is not None
