@@ -71,7 +71,7 @@ async def serving(handler: Handler | App, **settings: Any) -> AsyncIterator[Serv
         await serve_in_task(app, ServerSettings(**settings), shutdown=server.shutdown, task_status=task_status)
         server.stopped.set()
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             server.port = (await nursery.start(run))[0]
             yield server
