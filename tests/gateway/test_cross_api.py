@@ -110,6 +110,8 @@ def comparable(said: Facts, client: str, provider: str) -> Facts:
 
 @pytest.mark.parametrize(("client", "provider", "recording"), of_each("stream"))
 async def test_streams(client: str, provider: str, recording: Recording) -> None:
+    if provider == "openai-responses" and recording.response.body.count(b'"type":"response.created"') > 1:
+        pytest.skip("holds several answers, one after the other: another API's stream has only one")
     plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
     reader, origin = SPEAKERS[client], SPEAKERS[provider]
     async with gateway_to(provider, plays) as (upstream, gateway):

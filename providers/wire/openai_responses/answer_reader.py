@@ -39,7 +39,7 @@ class _Who(TypedDict):
 class _Piece:
     """One part in the making."""
 
-    __slots__ = ("annotations", "index", "size", "start")
+    __slots__ = ("annotations", "index", "size", "start", "told")
 
     def __init__(self, index: int, start: int) -> None:
         self.index = index
@@ -48,6 +48,8 @@ class _Piece:
         """How many characters of text the answer had before it."""
         self.size = 0
         """Characters said so far."""
+        self.told: list[str] = []
+        """Its text so far, in pieces; of a call nothing."""
         self.annotations = 0
         """Annotations said so far."""
 
@@ -145,6 +147,7 @@ class ItemReader:
         if piece is None:
             piece = self._pieces[key] = self._answer.new_piece()
         piece.size += len(text)
+        piece.told.append(text)
         if kind == "output_text":
             self._answer.count_text(len(text))
             return TextPart(index=piece.index, text=text, phase=self._head.phase if is_first else None)
@@ -159,7 +162,11 @@ class ItemReader:
     def done(self, kind: PieceKind, place: int, whole: str | None) -> list[Part]:
         """A piece is told whole: what the deltas left out of it."""
         piece = self._pieces.get((kind, place))
-        rest = (whole or "")[piece.size if piece is not None else 0 :]
+        rest = whole or ""
+        if piece is not None:
+            told = "".join(piece.told)
+            # Where the two disagree, what was told stands: the client has it, and the rest of another text is none.
+            rest = rest[piece.size :] if rest.startswith(told) else ""
         return [self.delta(kind, place, rest)] if rest else []
 
     def content(self, place: int, content: ContentPart) -> list[Part]:
