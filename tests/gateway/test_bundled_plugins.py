@@ -12,13 +12,16 @@ import pytest
 import re2
 import trio
 
-from conformance.replay import DELIVERIES, FAULTS, Play, ReplayServer
+from conformance.replay import DELIVERIES, FAULTS, Answer, Play, ReplayServer
+from conformance.wires.openai_chat import WIRE as OPENAI_CHAT
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from tests.support import facts
 from tests.support.client import RawClient, body_for
 from tests.support.gateway import HI, Running, gateway_to, model, serving, wait_until
+from tests.support.process import triway_serving
 from tests.support.reading import read_anthropic_stream, read_openai_stream
+from tests.support.redis_server import needs_redis, redis_server
 
 TEXT = load_recording(BUNDLED / "openai-chat" / "stream" / "text.json")
 WHOLE = load_recording(BUNDLED / "openai-chat" / "json" / "text.json")
@@ -105,6 +108,29 @@ async def test_the_sdk_reads_the_same_message_but_for_what_is_hidden(client: str
     )
 
 
+def body_of(text: str) -> bytes:
+    """A stream that says a text one character an event."""
+    return b"".join(OPENAI_CHAT.framing.write(event) for event in OPENAI_CHAT.synthetic(text))
+
+
+async def test_no_piece_of_a_secret_is_on_the_wire() -> None:
+    """The provider sends it one character an event; what the client's socket gets is looked at as it comes."""
+    secret = "sk-abcDEF123456"
+    text = f"The key is {secret}, and ask is no key."
+    plugin = {"name": "regex-hider", "config": {"rules": [{"name": "key", "pattern": "sk-[A-Za-z0-9]{6,20}"}]}}
+    play = Play(Answer(headers={"content-type": "text/event-stream"}, body=body_of(text)))
+    async with gateway_to("openai-chat", play, plugins=[plugin]) as (_, gateway), RawClient(gateway.port) as client:
+        await client.ask(headers={"connection": "close"})
+        body = await client.read_to_end()
+    deltas = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: {")]
+    said = "".join(facts.of_openai_stream([delta]).text for delta in deltas)
+    assert said == "The key is [KEY], and ask is no key."
+    shown = ""
+    for delta in deltas:
+        shown += facts.of_openai_stream([delta]).text
+        assert "sk-" not in shown
+
+
 async def test_hidden_on_the_way_in_and_put_back_on_the_way_out() -> None:
     rules = [{"name": "mail", "pattern": r"[a-z]+@[a-z]+\.com"}]
     plugin = {"name": "regex-hider", "config": {"rules": rules, "restore": True}}
@@ -162,6 +188,35 @@ async def test_exact_under_500_concurrent_requests() -> None:
                 nursery.start_soon(ask)
         assert (statuses.count(200), statuses.count(429)) == (100, 400)
         assert upstream.received == 100
+
+
+@needs_redis
+async def test_two_workers_count_together_in_redis(tmp_path: Path) -> None:
+    """Exact over two processes of a gateway, 500 requests at the same time."""
+    with redis_server(tmp_path) as url:
+        config = {"limits": [{"name": "x", "requests": 100, "per": "day"}], "redis": {"url": url, "timeout": 20_000}}
+        statuses: list[int] = []
+        async with (
+            ReplayServer(Play(WHOLE)) as upstream,
+            triway_serving(
+                tmp_path,
+                [model("openai-chat", upstream.url)],
+                server={"workers": 2},
+                plugins=[{"name": "rate-limit", "config": config}],
+            ) as gateway,
+        ):
+
+            async def ask() -> None:
+                async with RawClient(gateway.port) as client:
+                    await client.ask(stream=False, headers={"connection": "close"})
+                    statuses.append(int((await client.read_to_end()).split(b" ")[1]))
+
+            with trio.fail_after(60):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(500):
+                        nursery.start_soon(ask)
+            assert (statuses.count(200), statuses.count(429)) == (100, 400)
+            assert upstream.received == 100
 
 
 async def test_slots_come_back_when_clients_leave() -> None:

@@ -96,10 +96,14 @@ async def triway_serving(
     *,
     server: dict[str, Any] | None = None,
     arguments: Sequence[str | Path] = (),
+    **more: Any,
 ) -> AsyncIterator[TriwayProcess]:
-    """`triway serve`, ready. On the way out it is killed, if it still runs, with all its workers."""
+    """`triway serve`, ready. On the way out it is killed, if it still runs, with all its workers.
+
+    `more`: further top-level keys of the configuration.
+    """
     server = {"port": 0, **(server or {})}
-    config = write_config(folder / "gateway.yaml", content_of(models, server))
+    config = write_config(folder / "gateway.yaml", content_of(models, server, **more))
     process = await trio.lowlevel.open_process(
         command("serve", "-c", config, *arguments), stderr=subprocess.PIPE, env=environment(), start_new_session=True
     )
