@@ -7,9 +7,10 @@ shape in one place. A message here is shown to clients: never put a key, a promp
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from providers.model.request import RawBody
-from providers.model.response import ErrorInfo
+from providers.model.response import ErrorInfo, EventKind, LLMResponse
 
 
 class ErrorKind(enum.StrEnum):
@@ -205,3 +206,23 @@ def error_of_event(info: ErrorInfo, raw: RawBody | None) -> ProviderError:
         param=info.param,
         raw=raw,
     )
+
+
+def error_told(chunks: Sequence[LLMResponse]) -> ProviderError:
+    """The error that the first of `chunks` tells; with the second event's bytes where the API tells it in two."""
+    first, *rest = chunks
+    info, raw = first.error, first.raw
+    assert info is not None
+    if info.is_announced and raw is not None:
+        second = next((place for place, chunk in enumerate(rest) if chunk.kind is not EventKind.KEEP_ALIVE), None)
+        if second is not None and rest[second].kind is EventKind.ERROR:
+            bodies = [chunk.raw.body for chunk in rest[: second + 1] if chunk.raw is not None]
+            raw = RawBody(raw.api, raw.body + b"".join(bodies))
+    return error_of_event(info, raw)
+
+
+def is_half_told(chunks: Sequence[LLMResponse]) -> bool:
+    """Whether the error that the first of `chunks` tells has a second event, which is not among them yet."""
+    first, *rest = chunks
+    announced = first.error is not None and first.error.is_announced and first.raw is not None
+    return announced and all(chunk.kind is EventKind.KEEP_ALIVE for chunk in rest)

@@ -75,7 +75,9 @@ def _had_nothing_to_say(seen: Seen) -> bool:
     if seen.wire.api == seen.upstream.api or seen.fault is None:
         return False
     told = told_before_the_cut(seen)
-    return not (told.text or told.reasoning or told.tool_calls)
+    # Where calls are said whole or not at all, the last one may not have been over.
+    calls = told.tool_calls if seen.wire.says_cut_calls else told.tool_calls[:-1]
+    return not (told.text or told.reasoning or calls)
 
 
 def _wrong_name(seen: Seen, failure: Failure, expectation: Expectation) -> str | None:

@@ -76,6 +76,9 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     terminator: Callable[[Event], bool] | None
     """Whether an event is the one after which a caller may rely on the answer being whole. An error event is none.
     None: the API has no such event. Then a finish reason and a good end of the body say it together."""
+    begins: Callable[[Event], bool] = _nothing
+    """Whether an event begins an answer, where the API says so. Some recordings hold several: how such a body ended is
+    then nobody's to compare."""
     is_noise: Callable[[Event], bool] = _nothing
     """Whether an event says nothing at all: a ping."""
     error_of_event: Callable[[Event], ErrorShape | None]

@@ -50,7 +50,7 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
                 # Vendors that number every parallel call 0 exist: another id is another call.
                 if key is None or (call.get("id") and calls[key][0] and call["id"] != calls[key][0]):
                     key = current[index] = (index, call.get("id"))
-                    calls[key] = ["", "", "", "custom" if call.get("custom") else ""]
+                    calls[key] = ["", "", "", _kind(call)]
                 known = calls[key]
                 known[0] = known[0] or call.get("id") or ""
                 known[1] = known[1] or function.get("name") or ""
@@ -78,10 +78,14 @@ def facts_of_whole(answer: JSON) -> Facts:
     facts.text = (choice.get("text") or "") + text
     for call in message.get("tool_calls") or []:
         function = call.get("function") or _as_function(call)
-        kind = "custom" if call.get("custom") else ""
-        facts.tool_calls.append((function.get("name") or "", _arguments(function.get("arguments") or "", kind)))
+        facts.tool_calls.append((function.get("name") or "", _arguments(function.get("arguments") or "", _kind(call))))
     facts.finish = finish_of(choice.get("finish_reason"), has_calls=bool(facts.tool_calls))
     return facts
+
+
+def _kind(call: dict[str, JSON]) -> str:
+    """`custom` for a custom tool's call. Snowflake puts an empty `custom` beside every function."""
+    return "custom" if call.get("custom") and not call.get("function") else ""
 
 
 def _as_function(call: dict[str, JSON]) -> dict[str, JSON]:

@@ -110,6 +110,10 @@ def _arguments_of(item: dict[str, JSON]) -> str:
     return told if isinstance(told, str) else ""
 
 
+def _begins(event: Event) -> bool:
+    return _type_of(event.json()) == "response.created"
+
+
 def _ends(event: Event) -> bool:
     return _type_of(event.json()) in _ENDS
 
@@ -198,6 +202,7 @@ WIRE = WireFormat(
     request=_request,
     facts_of_stream=lambda events: facts_of_events(event.json() for event in events),
     facts_of_whole=facts_of_whole,
+    begins=_begins,
     finishes=_ends,
     terminator=_ends,
     error_of_event=_error_of_event,

@@ -9,8 +9,8 @@ from contextlib import suppress
 import msgspec
 import trio
 
-from providers.errors import GatewayError, ProviderError, error_of_event
-from providers.model import ErrorInfo, EventKind, LLMResponse, RawBody
+from providers.errors import GatewayError, ProviderError, error_told, is_half_told
+from providers.model import LLMResponse
 from providers.model.text_run import TextRun
 from providers.provider import ChunkEmitter
 from providers.transport.base import UpstreamResponse
@@ -38,21 +38,13 @@ class OpenedStream(msgspec.Struct):
         """Whether the body is known to be at its end, so that nothing has to be waited for."""
         return bool(getattr(self.response, "complete", False))
 
-    async def told_error(self, info: ErrorInfo, chunks: Sequence[LLMResponse]) -> GatewayError:
-        """The error that the first of `chunks` tells; with the second event's bytes where the API tells it in two."""
-        raw = chunks[0].raw
-        if info.is_announced and raw is not None:
-            rest = list(chunks[1:])
-            with trio.move_on_after(AFTER_DONE_GRACE), suppress(ProviderError):
-                while all(chunk.kind is EventKind.KEEP_ALIVE for chunk in rest):
-                    if not (data := await self.response.receive()):
-                        break
-                    rest += self.decoder.feed(data)
-            second = next((n for n, chunk in enumerate(rest) if chunk.kind is not EventKind.KEEP_ALIVE), None)
-            if second is not None and rest[second].kind is EventKind.ERROR:
-                bodies = [chunk.raw.body for chunk in rest[: second + 1] if chunk.raw is not None]
-                raw = RawBody(raw.api, raw.body + b"".join(bodies))
-        return error_of_event(info, raw)
+    async def told_error(self, chunks: Sequence[LLMResponse]) -> GatewayError:
+        """The error that the first of `chunks` tells. Its second event, where the API has one, is waited for."""
+        told = list(chunks)
+        with trio.move_on_after(AFTER_DONE_GRACE), suppress(ProviderError):
+            while is_half_told(told) and (data := await self.response.receive()):
+                told += self.decoder.feed(data)
+        return error_told(told)
 
 
 def feed_of(decoder: StreamDecoder, emitter: ChunkEmitter) -> Callable[[bytes], Sequence[LLMResponse | TextRun]]:

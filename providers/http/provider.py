@@ -414,7 +414,7 @@ class HTTPProvider(Provider):
                     opened.done, done_at = True, trio.current_time()
                 elif isinstance(chunk, LLMResponse) and chunk.error is not None:
                     await emitter.emit_batch(chunks[:place], first)
-                    return await opened.told_error(chunk.error, expand(chunks[place:]))
+                    return await opened.told_error(expand(chunks[place:]))
             emitter.ends = ends = opened.body_is_complete
             if chunks:
                 await emitter.emit_batch(chunks, first)

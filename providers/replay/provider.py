@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from providers.errors import GatewayError, ProviderError, error_of_event
+from providers.errors import GatewayError, ProviderError, error_of_event, error_told, is_half_told
 from providers.extension import Config, extension
 from providers.http.retry import parse_retry_after
 from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse, chunk_of_whole
@@ -122,16 +122,20 @@ class ReplayProvider(Provider):
         first = True
         try:
             # b"" stands for the end of the body, as in a read from a socket.
+            failing: list[LLMResponse] = []
             for place, piece in enumerate((*self._pieces(stream), b"")):
                 if place and piece:
                     await trio.sleep(self._pace)
-                chunks = decoder.feed(piece) if piece else decoder.eof()
-                good, error = _until_error(chunks)
+                if piece:
+                    chunks = [*failing, *decoder.feed(piece)]
+                else:
+                    chunks = failing or decoder.eof()
+                good, failing = _apart(chunks)
                 if good:
                     await emitter.emit_batch(good, first)
                     first = False
-                if error is not None:
-                    raise error
+                if failing and not (piece and is_half_told(failing)):
+                    raise error_told(failing)
         except ProviderError as error:
             if first:
                 raise
@@ -168,12 +172,12 @@ class ReplayProvider(Provider):
         request.notes.dropped_blocks += decoder.dropped_blocks
 
 
-def _until_error(chunks: list[LLMResponse]) -> tuple[list[LLMResponse], ProviderError | None]:
-    """The chunks before the first in-band error, and that error."""
+def _apart(chunks: list[LLMResponse]) -> tuple[list[LLMResponse], list[LLMResponse]]:
+    """The chunks before the first in-band error, and those from it on."""
     for place, chunk in enumerate(chunks):
         if chunk.kind is EventKind.ERROR and chunk.error is not None:
-            return chunks[:place], error_of_event(chunk.error, chunk.raw)
-    return chunks, None
+            return chunks[:place], chunks[place:]
+    return chunks, []
 
 
 async def _fail(error: GatewayError, emitter: ChunkEmitter) -> PhaseExecution:

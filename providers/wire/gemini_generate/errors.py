@@ -143,7 +143,7 @@ def _shape(error: GatewayError) -> dict[str, Any]:
     shape: dict[str, Any] = {
         "code": error.status,
         "message": error.message,
-        "status": own if known else _STATUS_BY_KIND[error.kind],
+        "status": own if known else _canonical(error),
     }
     details: list[dict[str, Any]] = []
     if error.param is not None:
@@ -154,6 +154,12 @@ def _shape(error: GatewayError) -> dict[str, Any]:
     if details:
         shape["details"] = details
     return {"error": shape}
+
+
+def _canonical(error: GatewayError) -> str:
+    """The canonical code of an error: its kind's, unless its status has another one (a 503 is never INTERNAL)."""
+    code = _STATUS_BY_KIND[error.kind]
+    return "UNAVAILABLE" if error.status == _HTTP_BY_STATUS["UNAVAILABLE"] else code
 
 
 def _parse(body: bytes) -> object:
