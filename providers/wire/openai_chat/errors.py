@@ -66,7 +66,12 @@ _MAX_TEXT = 300
 def encode_error(error: GatewayError) -> bytes:
     """The body of an error response. An error that came over this wire goes back as it came."""
     body = _raw_object(error)
-    return body if body is not None else msgspec.json.encode(_error_object(error))
+    return body if body is not None else encode_error_in_full(error)
+
+
+def encode_error_in_full(error: GatewayError) -> bytes:
+    """The body of an error response with every member of OpenAI's shape, whatever the vendor's own body left out."""
+    return msgspec.json.encode(_error_object(error))
 
 
 def encode_stream_error(error: GatewayError) -> bytes:
@@ -76,7 +81,7 @@ def encode_stream_error(error: GatewayError) -> bytes:
         return raw.body
     body = _raw_object(error)
     if body is None:
-        return b"data: " + msgspec.json.encode(_error_object(error)) + b"\n\n"
+        return b"data: " + encode_error_in_full(error) + b"\n\n"
     return b"data: " + msgspec.json.format(body, indent=-1) + b"\n\n"
 
 

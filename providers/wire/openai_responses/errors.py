@@ -7,7 +7,6 @@ for. The gateway's own error event has both. Imports the model, the error tree a
 
 from __future__ import annotations
 
-import copy
 from http import HTTPStatus
 from typing import Any
 
@@ -52,7 +51,7 @@ def encode_error(error: GatewayError) -> bytes:
     raw = error.raw if isinstance(error, ProviderError) else None
     if raw is not None and raw.api == API and raw.body.lstrip().startswith(b"{"):
         return raw.body
-    return chat.encode_error(_without_body(error))
+    return chat.encode_error_in_full(error)  # Chat's vendors leave out what is due here
 
 
 def encode_stream_error(error: GatewayError) -> bytes:
@@ -62,15 +61,6 @@ def encode_stream_error(error: GatewayError) -> bytes:
         return raw.body
     body: dict[str, Any] = msgspec.json.decode(encode_error(error))
     return error_event(body["error"], 0)
-
-
-def _without_body(error: GatewayError) -> GatewayError:
-    """An error that another API told. Chat's shape is this one's, but its vendors leave out what is due here."""
-    if not isinstance(error, ProviderError) or error.raw is None:
-        return error
-    bare = copy.copy(error)
-    bare.raw = None
-    return bare
 
 
 def encode_error_info(info: ErrorInfo, sequence_number: int) -> bytes:
