@@ -8,7 +8,7 @@ NODE_DIR := tests/node
 NODE_STAMP := $(NODE_DIR)/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit node-clients matrix conformance bench clean
+.PHONY: help run test check lint types unit exhaustive node-clients matrix conformance bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,8 +45,14 @@ lint: $(STAMP) ## ruff: lint and format
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
+# Two processes a core: half of a test is waiting. A process that has no test left takes one of another's.
+PYTEST = $(BIN)/python -m pytest -q --dist worksteal --numprocesses $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
+
 unit: $(STAMP) $(NODE_STAMP) ## pytest
-	$(BIN)/python -m pytest -q --numprocesses auto
+	$(PYTEST) -m 'not exhaustive'
+
+exhaustive: $(STAMP) $(NODE_STAMP) ## pytest: what unit leaves out, every shared recording over sockets and every planted fault
+	$(PYTEST) -m exhaustive
 
 node-clients: $(NODE_STAMP) ## Install the Vercel AI SDK, with node and npm, for the tests that ask by it
 

@@ -6,7 +6,9 @@ What comes out depends on the options and the recordings alone, not on how many 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -117,8 +119,8 @@ def run(options: Options, progress: Progress = lambda done, jobs, results: None)
     """Run everything the options name. Raises `RecordingError`, `SubjectError`, `MissingSDKError` or `RunError`."""
     started = time.monotonic()
     takes = takes_of(options)
-    # The largest first: so the processes end together.
-    order = sorted(range(len(takes)), key=lambda index: -len(takes[index].recording.response.body))
+    # The longest first, so that the processes end together: what meets every fault, then by size.
+    order = sorted(range(len(takes)), key=lambda i: (not takes[i].is_exemplar, -len(takes[i].recording.response.body)))
     probes = trio.run(_count_probes, options)
     jobs = [("probe", index) for index in range(probes)] + [("take", index) for index in order]
     if options.jobs <= 1 or options.targets or len(jobs) < 2:
@@ -212,11 +214,21 @@ def _run_in_processes(options: Options, jobs: Sequence[Job], progress: Progress)
 _decoder = msgspec.msgpack.Decoder(list[Result])
 
 
+def _end_with_the_parent() -> None:
+    """A parent that was killed cannot end its processes, and what they print and find is for nobody then."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
 def _worker(
     options: Options,
     todo: multiprocessing.Queue[Job | None],
     done: multiprocessing.Queue[tuple[Job | None, bytes]],
 ) -> None:
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
     def jobs() -> Iterator[Job]:
         while (job := todo.get()) is not None:
             yield job

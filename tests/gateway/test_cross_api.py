@@ -24,7 +24,7 @@ from tests.support.reading import (
     read_response,
     read_responses_stream,
 )
-from tests.support.recordings import recordings
+from tests.support.recordings import exchanges
 
 STREAM_DELIVERIES = ["whole", "bytes-7"]
 
@@ -93,7 +93,7 @@ def of_each(kind: Kind) -> list[Any]:
     """A parameter for each recording of each API, with the APIs of the other clients."""
     params = []
     for api in SPEAKERS:
-        for param in recordings(api, kind):
+        for param in exchanges(api, kind):
             [recording] = param.values
             others = [client for client in SPEAKERS if client != api]
             params += [
@@ -164,7 +164,7 @@ def answers(api: str, kind: Kind) -> list[object]:
     """The recordings that hold an answer: of the others there is nothing to say in another API."""
     return [
         param
-        for param in recordings(api, kind)
+        for param in exchanges(api, kind)
         if (recording := param.values[0]) is None or _ANSWER[api] in recording.response.body  # type: ignore[attr-defined]
     ]
 
@@ -205,7 +205,7 @@ async def test_a_gemini_client_reads_the_others(recording: Recording) -> None:
         assert_same(through, expected)
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic-messages", "stream"))
+@pytest.mark.parametrize("recording", exchanges("anthropic-messages", "stream"))
 async def test_server_run_tools_never_reach_an_openai_client_as_calls(recording: Recording) -> None:
     blocks = [json.loads(line[6:]) for line in recording.response.body.split(b"\n") if line.startswith(b"data: {")]
     server_run = {

@@ -17,12 +17,12 @@ from tests.support.reading import (
     read_response,
     read_responses_stream,
 )
-from tests.support.recordings import recordings
+from tests.support.recordings import exchanges
 
 STREAM_DELIVERIES = ["whole", "event", "bytes-7", "bytes-1"]
 
 
-@pytest.mark.parametrize("recording", recordings("openai-chat", "stream"))
+@pytest.mark.parametrize("recording", exchanges("openai-chat", "stream"))
 async def test_openai_streams(recording: Recording) -> None:
     plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
     async with gateway_to("openai-chat", plays) as (upstream, gateway):
@@ -33,7 +33,7 @@ async def test_openai_streams(recording: Recording) -> None:
                 assert await read_openai_stream(through) == expected, delivery
 
 
-@pytest.mark.parametrize("recording", recordings("openai-responses", "stream"))
+@pytest.mark.parametrize("recording", exchanges("openai-responses", "stream"))
 async def test_responses_streams(recording: Recording) -> None:
     plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
     async with gateway_to("openai-responses", plays) as (upstream, gateway):
@@ -44,14 +44,14 @@ async def test_responses_streams(recording: Recording) -> None:
                 assert await read_responses_stream(through) == expected, delivery
 
 
-@pytest.mark.parametrize("recording", recordings("openai-responses", "stream"))
+@pytest.mark.parametrize("recording", exchanges("openai-responses", "stream"))
 async def test_final_responses(recording: Recording) -> None:
     async with gateway_to("openai-responses", [Play(recording), Play(recording)]) as (upstream, gateway):
         async with openai_client(upstream.url) as straight, gateway.openai() as through:
             assert await read_final_response(through) == await read_final_response(straight)
 
 
-@pytest.mark.parametrize("recording", recordings("anthropic-messages", "stream"))
+@pytest.mark.parametrize("recording", exchanges("anthropic-messages", "stream"))
 async def test_anthropic_streams(recording: Recording) -> None:
     plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
     async with gateway_to("anthropic-messages", plays) as (upstream, gateway):
@@ -62,7 +62,7 @@ async def test_anthropic_streams(recording: Recording) -> None:
                 assert await read_anthropic_stream(through) == expected, delivery
 
 
-@pytest.mark.parametrize("recording", [*recordings("openai-chat", "json"), *recordings("openai-chat", "error")])
+@pytest.mark.parametrize("recording", [*exchanges("openai-chat", "json"), *exchanges("openai-chat", "error")])
 async def test_openai_answers_and_errors(recording: Recording) -> None:
     plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
     async with gateway_to("openai-chat", plays) as (upstream, gateway):
@@ -72,9 +72,7 @@ async def test_openai_answers_and_errors(recording: Recording) -> None:
             assert await read_openai(through) == expected
 
 
-@pytest.mark.parametrize(
-    "recording", [*recordings("openai-responses", "json"), *recordings("openai-responses", "error")]
-)
+@pytest.mark.parametrize("recording", [*exchanges("openai-responses", "json"), *exchanges("openai-responses", "error")])
 async def test_responses_and_errors(recording: Recording) -> None:
     plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
     async with gateway_to("openai-responses", plays) as (upstream, gateway):
@@ -85,7 +83,7 @@ async def test_responses_and_errors(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize(
-    "recording", [*recordings("anthropic-messages", "json"), *recordings("anthropic-messages", "error")]
+    "recording", [*exchanges("anthropic-messages", "json"), *exchanges("anthropic-messages", "error")]
 )
 async def test_anthropic_answers_and_errors(recording: Recording) -> None:
     plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
@@ -96,7 +94,7 @@ async def test_anthropic_answers_and_errors(recording: Recording) -> None:
             assert await read_anthropic(through) == expected
 
 
-@pytest.mark.parametrize("recording", recordings("gemini-generate", "stream"))
+@pytest.mark.parametrize("recording", exchanges("gemini-generate", "stream"))
 async def test_gemini_streams(recording: Recording) -> None:
     plays = [Play(recording), *(Play(recording, DELIVERIES[name]) for name in STREAM_DELIVERIES)]
     async with gateway_to("gemini-generate", plays) as (upstream, gateway):
@@ -107,7 +105,7 @@ async def test_gemini_streams(recording: Recording) -> None:
             assert (through.items, through.error) == (expected.items, expected.error), delivery
 
 
-@pytest.mark.parametrize("recording", [*recordings("gemini-generate", "json"), *recordings("gemini-generate", "error")])
+@pytest.mark.parametrize("recording", [*exchanges("gemini-generate", "json"), *exchanges("gemini-generate", "error")])
 async def test_gemini_answers_and_errors(recording: Recording) -> None:
     plays = [Play(recording), Play(recording), Play(recording, DELIVERIES["bytes-7"])]
     async with gateway_to("gemini-generate", plays) as (upstream, gateway):

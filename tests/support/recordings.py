@@ -23,5 +23,16 @@ def recordings(api: str, kind: Kind) -> list[object]:
     return params
 
 
+def exchanges(api: str, kind: Kind) -> list[object]:
+    """The same, for tests that ask over sockets: `make exhaustive` asks by all, `make test` by one of each vendor."""
+    shared = load_recordings(SHARED, api=api, kind=kind) if SHARED.is_dir() else []
+    shortest = {one.vendor: one.name for one in sorted(shared, key=lambda one: -len(one.response.body))}
+    rest = {f"shared-{one.name}" for one in shared if shortest[one.vendor] != one.name}
+    return [
+        pytest.param(*param.values, id=param.id, marks=pytest.mark.exhaustive) if param.id in rest else param  # type: ignore[attr-defined]
+        for param in recordings(api, kind)
+    ]
+
+
 def _param(origin: str, recording: Recording) -> object:
     return pytest.param(recording, id=f"{origin}-{recording.name}")

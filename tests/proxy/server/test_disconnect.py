@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -219,7 +220,8 @@ async def test_a_callback_that_raises_harms_nobody(caplog: pytest.LogCaptureFixt
             await stream.send_all(GET)
             leave(stream, "fin")
             await left.wait()
-    assert [record.message for record in caplog.records] == ["a disconnect callback raised"]
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert errors == ["a disconnect callback raised"]
 
 
 @pytest.mark.parametrize("how", ["fin", "rst"])

@@ -21,8 +21,6 @@ from tests.proxy.server.support import echo as echo_app
 
 ROOT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.slow
-
 
 def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: test\r\n\r\n".encode()
