@@ -25,6 +25,7 @@ from providers.model import (
     ToolResultPart,
 )
 from providers.wire.gemini_generate.candidate_reader import arguments_of, kind_of
+from providers.wire.gemini_generate.function_result import read_response
 from providers.wire.gemini_generate.media import decode_file, decode_inline
 from providers.wire.gemini_generate.signatures import decode_signature
 from providers.wire.gemini_generate.structs import (
@@ -47,7 +48,6 @@ class _RequestContent(msgspec.Struct, rename="camel"):
 _RAWS = msgspec.json.Decoder(list[Raw])
 _CONTENT = msgspec.json.Decoder(_RequestContent)
 _PART = msgspec.json.Decoder(WirePart)
-_RESPONSE = msgspec.json.Decoder(dict[str, Raw])
 _STRING = msgspec.json.Decoder(str)
 
 _ROLES: dict[str, Literal["user", "assistant"]] = {
@@ -222,7 +222,8 @@ class _ContentReader:
             raise required(f"{where}.name")
         part = ToolResultPart(tool_call_id=self._calls.answered(result))
         if given(result.response):
-            text, part.is_error = _said(result.response, f"{where}.response")
+            decode_parameter(FIELDS, f"{where}.response", result.response)
+            text, part.is_error = read_response(result.response)
             part.content.append(TextPart(text=text))
         for number, raw in enumerate(decode_list(result.parts, f"{where}.parts") if given(result.parts) else ()):
             media = decode_parameter(_PART, f"{where}.parts[{number}]", raw)
@@ -231,16 +232,3 @@ class _ContentReader:
             elif media.file_data is not None:
                 part.content.append(decode_file(media.file_data, len(part.content)))
         return part
-
-
-def _said(response: Raw, param: str) -> tuple[str, bool]:
-    """What a result says, and whether that is an error.
-
-    Google's own keys are unwrapped where they hold plain text (`output`, `error`); any other object is its JSON text.
-    """
-    fields = decode_parameter(_RESPONSE, param, response)
-    if len(fields) == 1:
-        [(name, value)] = fields.items()
-        if name in ("output", "error") and text_of(value).startswith('"'):
-            return decode_parameter(_STRING, param, value), name == "error"
-    return text_of(response), "error" in fields and "output" not in fields

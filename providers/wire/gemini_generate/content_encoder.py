@@ -15,7 +15,7 @@ What becomes of the rest:
 | reasoning that another provider signed, or nobody | dropped |
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
-| `cache_control`, `detail`, a document's name, `context` and `citations` | dropped |
+| `cache_control`, `detail`, a document's name, `context` and `citations`, citations of a text | dropped |
 | an opaque block of another API | dropped |
 """
 
@@ -46,6 +46,7 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
+from providers.wire.gemini_generate.function_result import write_response
 from providers.wire.gemini_generate.media import audio_type, file_data, inline_data, media_type_of_url
 from providers.wire.gemini_generate.signatures import VALIDATOR_SKIPPED
 from providers.wire.gemini_generate.structs import API
@@ -165,7 +166,8 @@ class ContentEncoder:
         others = [inner for inner in part.content if not isinstance(inner, TextPart | RefusalPart)]
         media = [wire for wire in self._parts(others) if isinstance(wire, dict)]
         text = "".join(inner.text for inner in texts)
-        result: WireObject = {"id": part.tool_call_id, "name": name, "response": _response(text, part.is_error)}
+        response = write_response(text, is_error=part.is_error)
+        result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
         if media and (self._is_gemini_3 or self._own):
             result["parts"] = media
         elif media:
@@ -182,6 +184,8 @@ class ContentEncoder:
             self._translation.drop("messages[].content[].cache_control")
         match part:
             case TextPart():
+                if part.citations:
+                    self._translation.drop("messages[].content[text].citations")
                 return _signed({"text": part.text}, part.signature) if part.text or part.signature else None
             case RefusalPart():
                 return {"text": part.text} if part.text else None
@@ -266,14 +270,6 @@ class ContentEncoder:
 
 def _signed(part: WireObject, signature: str) -> WireObject:
     return {**part, "thoughtSignature": signature} if signature else part
-
-
-def _response(text: str, is_error: bool) -> WireObject | Raw:
-    """A function's result, which must be an object: the text if it is one, else under the key that Google names."""
-    whole = json_object(text)
-    if whole is not None:
-        return whole
-    return {"error" if is_error else "output": text}
 
 
 def _sign_first_call(wires: list[WirePart]) -> None:

@@ -63,5 +63,8 @@ def audio_type(part: AudioPart) -> str:
 
 
 def media_type_of_url(url: str, default: str) -> str:
-    """The media type that a URL's ending tells."""
-    return mimetypes.guess_type(urlsplit(url).path)[0] or default
+    """The media type that a URL's ending tells; of an image only one of images: `show.php` is no text."""
+    told = mimetypes.guess_type(urlsplit(url).path)[0]
+    if told is None or (default.startswith("image/") and not told.startswith("image/")):
+        return default
+    return told
