@@ -102,6 +102,8 @@ class PartEncoder:
         own = [citation.raw for citation in part.citations if citation.api == API and citation.raw is not None]
         if own:
             block["citations"] = own
+        if len(own) < len(part.citations):
+            self._translation.drop("messages.content.citations")
         return block
 
     def _reasoning(self, part: ReasoningPart) -> dict[str, object] | None:

@@ -9,9 +9,10 @@ What OpenAI's messages cannot say, and what becomes of it:
 | reasoning of another API | dropped: plain OpenAI rejects it; a vendor's dialect may want it back |
 | reasoning of a client of this API | sent back as the client sent it (`reasoning_content`, `reasoning_details`) |
 | Google's signature of a text or a call | as reasoning |
-| a text document | a text part |
+| a text document | a text part, without its title |
 | a document by URL, or by another API's file id | refused |
-| `cache_control` of another API | dropped |
+| `cache_control` of another API, citations of a text | dropped |
+| the order of an answer's texts, reasoning and calls | reasoning, one text of all, refusal, calls |
 | an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices: system messages and tool results stand elsewhere in
@@ -93,7 +94,7 @@ class MessageEncoder:
         rest: list[Part] = []
         for part in message.content:
             if isinstance(part, ToolResultPart):
-                self._tool_result(part)
+                self._tool_result(part, message.name)
             else:
                 rest.append(part)
         if message.role == "tool":
@@ -116,7 +117,7 @@ class MessageEncoder:
             return text
         return wires
 
-    def _tool_result(self, part: ToolResultPart) -> None:
+    def _tool_result(self, part: ToolResultPart, name: str | None) -> None:
         if part.is_error:
             self._translation.drop("messages[].content[tool_result].is_error")
         if part.cache_control is not None:
@@ -135,10 +136,13 @@ class MessageEncoder:
             content = content or "The result is in the next user message."
             self._seen.append({"type": "text", "text": f"Result of tool call {part.tool_call_id}:"})
             self._seen += seen
-        self._wire.append({"role": "tool", "tool_call_id": part.tool_call_id, "content": content})
+        said: WireObject = {"role": "tool", "tool_call_id": part.tool_call_id, "content": content}
+        if name is not None:
+            said["name"] = name
+        self._wire.append(said)
 
     def _assistant(self, message: Message) -> None:
-        texts: list[str] = []
+        texts: list[WireObject] = []
         refusals: list[str] = []
         calls: list[WireObject] = []
         reasoning: list[ReasoningPart] = []
@@ -146,10 +150,10 @@ class MessageEncoder:
         others: list[WireObject] = []
         for part in message.content:
             if isinstance(part, TextPart):
-                texts.append(part.text)
+                if (text := self._part(part)) is not None:
+                    texts.append(text)
                 if (signed := signature_block(part)) is not None:
                     reasoning.append(signed)
-                self._check_cache_control(part)
             elif isinstance(part, ToolCallPart):
                 calls.append(self._call(part))
             elif isinstance(part, ReasoningPart):
@@ -163,11 +167,11 @@ class MessageEncoder:
                     others.append(opaque)
             else:
                 self._translation.refuse(f"messages[].content[{_kind(part)}]", "not in an assistant message")
-        if others:
-            wire["content"] = [*({"type": "text", "text": text} for text in texts), *others]
+        if others or (self._own and (len(texts) > 1 or any("cache_control" in text for text in texts))):
+            wire["content"] = [*texts, *others]
         elif texts or not (calls or refusals or "audio" in wire):
-            # One string, not a list: many vendors take nothing else here.
-            wire["content"] = "".join(texts)
+            # One string, not a list, unless the client wrote a list: many vendors take nothing else here.
+            wire["content"] = "".join(text["text"] for text in texts)
         self._add_reasoning(reasoning, wire)
         if refusals:
             wire["refusal"] = "".join(refusals)
@@ -178,6 +182,8 @@ class MessageEncoder:
         self._wire.append(wire)
 
     def _call(self, part: ToolCallPart) -> WireObject:
+        if part.cache_control is not None:
+            self._translation.drop("messages[].content[].cache_control")
         if part.signature and not self._own:
             self._translation.drop("messages[].content[tool_call].signature")
             part = msgspec.structs.replace(part, signature="")
@@ -209,6 +215,8 @@ class MessageEncoder:
 
     def _bare_part(self, part: Part) -> WireObject | None:
         if isinstance(part, TextPart):
+            if part.citations:
+                self._translation.drop("messages[].content[text].citations")
             return {"type": "text", "text": part.text}
         if isinstance(part, ImagePart):
             return self._image(part)
@@ -245,6 +253,8 @@ class MessageEncoder:
         if part.context is not None:
             self._translation.drop("messages[].content[document].context")
         if part.text is not None:
+            if part.filename is not None:
+                self._translation.drop("messages[].content[document].title")
             return {"type": "text", "text": part.text}
         if part.data is not None:
             # A client of this API may have sent bare base64, without saying what it is.

@@ -9,7 +9,8 @@ What the input cannot say, and what becomes of it:
 | reasoning of this API that a client of another one gives back | an item, if it holds more than a summary: what the \
 provider has not stored it does not know by its id |
 | audio, an image or a file by another API's file id | refused |
-| a text document | a text part |
+| a text document | a text part, without its title |
+| a document's title beside a URL, another API's citations of a text | dropped |
 | an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices, which would not be the client's.
@@ -139,6 +140,8 @@ class InputEncoder:
             self._translation.drop("messages[].content[document].citations")
         if part.context is not None:
             self._translation.drop("messages[].content[document].context")
+        if part.filename is not None and (part.text is not None or part.url is not None):
+            self._translation.drop("messages[].content[document].title")
         if part.text is not None:
             return {"type": "input_text", "text": part.text}
         file: WireObject = {"type": "input_file"}
@@ -189,6 +192,9 @@ class InputEncoder:
     def _say(self, parts: list[TextPart | RefusalPart]) -> None:
         """A run of texts and refusals: one message."""
         parts = [part for part in parts if part.text]
+        citations = [citation for part in parts if isinstance(part, TextPart) for citation in part.citations]
+        if any(citation.api != API for citation in citations):
+            self._translation.drop("messages[].content[text].citations")
         if not parts:
             return
         item: WireObject = {"role": "assistant"}
