@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 def effort_of_budget(budget_tokens: int) -> str:
-    """`low`, `medium` or `high`: the word that OpenAI's own models have for about so many tokens of reasoning."""
-    if budget_tokens < 2048:
+    """`low`, `medium` or `high`: the word that OpenAI's own models have for about so many tokens of reasoning.
+
+    An effort that another wire spelled as a budget is read back as that effort.
+    """
+    if budget_tokens <= 2048:
         return "low"
-    return "medium" if budget_tokens < 8192 else "high"
+    return "medium" if budget_tokens <= 8192 else "high"

@@ -60,15 +60,16 @@ def encode_thinking(request: LLMRequest, model: str) -> tuple[dict[str, object] 
         return thinking, effort
     if reasoning.enabled is False or effort == "none":
         return {"type": "disabled"}, None
+    shown: dict[str, object] = {} if reasoning.display is None else {"display": reasoning.display}
     if thinks_adaptively(model):
         level = _EFFORT_BY_EFFORT.get(effort or "") or _effort_of_budget(reasoning.budget_tokens)
-        return {"type": "adaptive"}, level
+        return {"type": "adaptive", **shown}, level
     if reasoning.adaptive:
-        return {"type": "adaptive"}, _EFFORT_BY_EFFORT.get(effort or "")
+        return {"type": "adaptive", **shown}, _EFFORT_BY_EFFORT.get(effort or "")
     budget = reasoning.budget_tokens
     if budget is None:
         budget = BUDGET_BY_EFFORT.get(effort or "medium", BUDGET_BY_EFFORT["medium"])
-    return {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, budget)}, None
+    return {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, budget), **shown}, None
 
 
 def _effort_of_budget(budget: int | None) -> str | None:

@@ -229,9 +229,9 @@ def test_no_tools_no_choice() -> None:
     ("reasoning", "effort", "dropped"),
     [
         (Reasoning(enabled=True, budget_tokens=1024), "low", []),
-        (Reasoning(enabled=True, budget_tokens=2048), "medium", []),
-        (Reasoning(enabled=True, budget_tokens=8191), "medium", []),
-        (Reasoning(enabled=True, budget_tokens=8192), "high", []),
+        (Reasoning(enabled=True, budget_tokens=2048), "low", []),
+        (Reasoning(enabled=True, budget_tokens=8192), "medium", []),
+        (Reasoning(enabled=True, budget_tokens=8193), "high", []),
         (Reasoning(enabled=True, budget_tokens=1024, effort="xhigh"), "xhigh", []),
         (Reasoning(enabled=False), None, ["thinking"]),
         (Reasoning(adaptive=True), None, []),
