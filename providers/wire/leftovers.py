@@ -5,7 +5,9 @@ Imports the model.
 
 from __future__ import annotations
 
-from providers.model import LLMRequest
+from collections.abc import Collection
+
+from providers.model import LLMRequest, ToolChoice
 from providers.wire.base import Translation
 
 
@@ -17,9 +19,33 @@ def refuse_parameters(request: LLMRequest, translation: Translation, *names: str
             translation.refuse(name, "it gives one answer" if name == "n" else "")
 
 
+_TOOL_FIELDS = frozenset({"type", "name", "description", "parameters", "input_schema", "strict", "cache_control"})
+"""What the model in the middle has fields for, as the APIs call it."""
+
+
 def refuse_unknown(request: LLMRequest, translation: Translation) -> None:
-    """The parameters that the model in the middle has no field for: refused, or dropped if they are hints."""
+    """What the model in the middle has no field for: parameters are refused, or dropped if they are hints; a function's
+    further fields (`input_examples`, `defer_loading` ...) are dropped."""
     for name in request.extra:
         translation.refuse(name)
     for name in request.hints:
         translation.drop(name)
+    for tool in request.tools:
+        if tool.kind == "function":
+            for name in tool.raw or {}:
+                if name not in _TOOL_FIELDS:
+                    translation.drop(f"tools[].{name}")
+
+
+def choice_among(request: LLMRequest, sent: Collection[str], translation: Translation) -> ToolChoice | None:
+    """The request's tool choice, unless it is a tool that had to be left out, which nothing could be made to call.
+
+    `sent`: the names of the tools that are not left out.
+    """
+    choice = request.tool_choice
+    if choice is None or choice.name is None or choice.name in sent:
+        return choice
+    if choice.name not in [tool.name for tool in request.tools]:
+        return choice  # the client's own mistake, for the provider to tell
+    translation.refuse("tool_choice", f"the tool '{choice.name}' is left out")
+    return None

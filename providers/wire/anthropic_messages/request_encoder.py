@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from providers.model import LLMRequest, ResponseFormat, Tool
+from providers.model import LLMRequest, ResponseFormat, Tool, ToolChoice
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.thinking import encode_thinking, max_tokens_for
 from providers.wire.anthropic_messages.turns import encode_turns
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.json_text import FIELDS
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
 
 Fields = dict[str, object]
 
@@ -85,19 +85,19 @@ def _tools(request: LLMRequest, fields: Fields, translation: Translation) -> Non
     if not tools:
         return
     fields["tools"] = tools
-    if (choice := _tool_choice(request)) is not None:
+    wanted = choice_among(request, {str(wire.get("name")) for wire in tools}, translation)
+    if (choice := _tool_choice(wanted, request.parallel_tool_calls)) is not None:
         fields["tool_choice"] = choice
 
 
-def _tool_choice(request: LLMRequest) -> Fields | None:
-    wanted = request.tool_choice
+def _tool_choice(wanted: ToolChoice | None, parallel: bool | None) -> Fields | None:
     wire: Fields | None = None
     if wanted is not None:
         wire = {"type": "any" if wanted.mode == "required" else wanted.mode}
         if wanted.mode == "tool":
             wire["name"] = wanted.name
     # Several calls at once are the API's default, and `none` has no such field.
-    if request.parallel_tool_calls is False and (wanted is None or wanted.mode != "none"):
+    if parallel is False and (wanted is None or wanted.mode != "none"):
         wire = {**(wire or {"type": "auto"}), "disable_parallel_tool_use": True}
     return wire
 
@@ -138,6 +138,8 @@ def _format(form: ResponseFormat, translation: Translation) -> Fields | None:
     if form.kind == "text":
         return None
     if form.kind == "json_schema" and form.schema is not None:
+        if form.description is not None:
+            translation.drop("response_format.description")
         return {"type": "json_schema", "schema": form.schema}
     translation.refuse("response_format", "it takes a JSON Schema, not just any JSON")
     return None

@@ -29,7 +29,7 @@ from providers.wire.bedrock_converse.families import CLAUDE, Family, family_of
 from providers.wire.bedrock_converse.media import Block
 from providers.wire.bedrock_converse.request_messages import MessageEncoder
 from providers.wire.bedrock_converse.request_reasoning import add_reasoning
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
 
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
 """What the service takes as a value of `requestMetadata`."""
@@ -136,7 +136,7 @@ def _tools(
     if not tools:
         return None
     config: Block = {"tools": tools}
-    wanted = request.tool_choice
+    wanted = choice_among(request, {tool.name for tool in request.tools if tool.kind == "function"}, translation)
     mode = wanted.mode if wanted is not None else None
     if mode == "none":
         if not messages.has_tools:

@@ -9,7 +9,7 @@ Messages: see `content_encoder`; reasoning: see `thinking`. Does no I/O.
 | a tool's or the answer's JSON Schema | `parametersJsonSchema`, `responseJsonSchema` |
 | tool_choice `tool` | mode ANY with one allowed name |
 | parallel_tool_calls false | refused: there is no such switch |
-| a tool's `strict` | dropped |
+| a tool's `strict`, the description of the answer's JSON Schema | dropped |
 | metadata.user_id | dropped |
 | logit_bias | refused |
 """
@@ -26,7 +26,7 @@ from providers.wire.gemini_generate.content_encoder import ContentEncoder
 from providers.wire.gemini_generate.structs import API
 from providers.wire.gemini_generate.thinking import encode_thinking
 from providers.wire.json_text import FIELDS
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
 
 WireObject = dict[str, Any]
 
@@ -87,18 +87,20 @@ def _generation_config(request: LLMRequest, model: str, translation: Translation
         config["stopSequences"] = request.stop
     refuse_parameters(request, translation, "logit_bias")
     if request.response_format is not None:
-        config.update(_format(request.response_format))
+        config.update(_format(request.response_format, translation))
     if (thinking := encode_thinking(request, model)) is not None:
         config["thinkingConfig"] = thinking
     return config
 
 
-def _format(form: ResponseFormat) -> WireObject:
+def _format(form: ResponseFormat, translation: Translation) -> WireObject:
     if form.kind == "text":
         return {"responseMimeType": "text/plain"}
     config: WireObject = {"responseMimeType": "application/json"}
     if form.kind == "json_schema" and form.schema is not None:
         config["responseJsonSchema"] = form.schema
+        if form.description is not None:
+            translation.drop("response_format.description")
     return config
 
 
@@ -119,8 +121,8 @@ def _add_tools(request: LLMRequest, fields: WireObject, translation: Translation
     if not tools:
         return
     fields["tools"] = tools
-    if request.tool_choice is not None:
-        fields["toolConfig"] = {"functionCallingConfig": _function_calling(request.tool_choice)}
+    if (choice := choice_among(request, {wire["name"] for wire in functions}, translation)) is not None:
+        fields["toolConfig"] = {"functionCallingConfig": _function_calling(choice)}
     if request.parallel_tool_calls is False and functions:
         translation.refuse("parallel_tool_calls", "it may always call several tools at once")
 

@@ -10,7 +10,7 @@ API's client, `extra` is refused and `hints` are dropped. Does no I/O.
 | metadata.user_id | user |
 | top_k | refused, unless the client spoke this API (its vendors know it) |
 | reasoning.effort | reasoning_effort |
-| reasoning.budget_tokens of another API | reasoning_effort: below 2048 low, below 8192 medium, else high |
+| reasoning.budget_tokens of another API | reasoning_effort: up to 2048 low, up to 8192 medium, else high |
 | reasoning switched off by a client of another API | dropped: models that cannot think reject the parameter |
 | tools that another provider runs itself | refused |
 """
@@ -25,7 +25,7 @@ import msgspec
 from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
-from providers.wire.leftovers import refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_unknown
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.message_encoder import MessageEncoder
 from providers.wire.openai_chat.relay import with_usage
@@ -49,6 +49,7 @@ _RESPONSES = "openai-responses"
 
 _SHARED_HINTS = {
     "prompt_cache_key": "prompt_cache_key",
+    "prompt_cache_options": "prompt_cache_options",
     "prompt_cache_retention": "prompt_cache_retention",
     "safety_identifier": "safety_identifier",
     "service_tier": "service_tier",
@@ -166,6 +167,7 @@ def spell_foreign_reasoning(reasoning: Reasoning, translation: Translation) -> W
 
 def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, *, cache_control: bool) -> None:
     tools: list[WireObject] = []
+    sent: set[str] = set()
     for index, tool in enumerate(request.tools):
         wire = _tool(tool)
         if wire is None:
@@ -177,12 +179,13 @@ def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, 
             else:
                 translation.drop("tools[].cache_control")
         tools.append(wire)
+        sent.add(tool.name)
     if not tools:
         # OpenAI rejects the choice between no tools.
         return
     body["tools"] = tools
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice, request.tools)
+    if (choice := choice_among(request, sent, translation)) is not None:
+        body["tool_choice"] = _tool_choice(choice, request.tools)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 

@@ -28,7 +28,7 @@ import msgspec
 from providers.model import LLMRequest, Message, Reasoning, ResponseFormat, TextPart, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
 from providers.wire.openai_chat.api import API as CHAT
 from providers.wire.openai_responses.api import API
 from providers.wire.openai_responses.input_encoder import InputEncoder
@@ -152,6 +152,7 @@ def _add_reasoning(reasoning: Reasoning, body: WireObject, translation: Translat
 
 def _add_tools(request: LLMRequest, body: WireObject, translation: Translation) -> None:
     tools: list[WireObject] = []
+    sent: set[str] = set()
     for index, tool in enumerate(request.tools):
         wire = _tool(tool)
         if wire is None:
@@ -160,11 +161,12 @@ def _add_tools(request: LLMRequest, body: WireObject, translation: Translation) 
         if tool.cache_control is not None:
             translation.drop("tools[].cache_control")
         tools.append(wire)
+        sent.add(tool.name)
     if not tools:
         return
     body["tools"] = tools
-    if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice, request.tools)
+    if (choice := choice_among(request, sent, translation)) is not None:
+        body["tool_choice"] = _tool_choice(choice, request.tools)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
 
