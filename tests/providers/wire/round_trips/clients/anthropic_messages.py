@@ -69,7 +69,7 @@ def _user(content: Some[object]) -> Some[Wires]:
     return listed(wire({"role": "user", "content": content}))
 
 
-_ASKS = _user(TEXTS | chained(some(_TEXT | _IMAGE | _DOCUMENT | _SEARCH_RESULT), listed(_TEXT)))
+_ASKS = _user(TEXTS | chained(maybe(_DOCUMENT), maybe(_TEXT | _IMAGE | _SEARCH_RESULT), listed(_TEXT)))
 
 
 def _thinking(blocks: list[ReasoningPart]) -> Wires:
