@@ -59,7 +59,7 @@ node-clients: $(NODE_STAMP) ## Install the Vercel AI SDK, with node and npm, for
 matrix: $(STAMP) $(NODE_STAMP) ## Ask every provider by every client SDK, and write docs/compatibility.md
 	$(BIN)/python -m tests.matrix
 
-conformance: $(STAMP) ## Every provider and the gateway over all recordings, with out/conformance.html (about 5 minutes)
+conformance: $(STAMP) ## Every provider and the gateway over all recordings, with out/conformance.html (about 4 minutes on 2 cores)
 	$(BIN)/triway conformance run --no-vendors --html out/conformance.html $(if $(wildcard ../shared/recordings),--recordings ../shared/recordings) $(CONFORMANCE)
 
 bench: $(STAMP) ## Benchmarks beside the yardsticks (BENCH="--quick" for a minute's worth)

@@ -23,6 +23,11 @@ EXIT_USAGE = 2
 """Nothing could be run: a recording, a subject or an SDK is missing or wrong."""
 
 
+def _processes() -> int:
+    """Two a core: half of a run is waiting, for a retry's time or for a deadline to pass."""
+    return min(2 * (os.cpu_count() or 1), 16)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def conformance() -> None:
     """Hold providers, this gateway or any other to what an LLM gateway owes its clients."""
@@ -34,7 +39,7 @@ def conformance() -> None:
 @click.option("--subject", "subjects", multiple=True, metavar="TEXT", help="Only subjects with this in their name.")
 @click.option("--only", multiple=True, metavar="ID", help="Only cases of this id, or with wildcards. Repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the random splits.")
-@click.option("--jobs", type=click.IntRange(1), default=lambda: min(os.cpu_count() or 1, 8), help="Processes.")
+@click.option("--jobs", type=click.IntRange(1), default=_processes, help="Processes; two a core by default.")
 @click.option("--target", "targets", multiple=True, metavar="API=URL", help="Test the gateway there. Repeatable.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Sent to targets. Repeatable.")
 @click.option("--model-prefix", default="", help="Put before the model's name for targets.")
