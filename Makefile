@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed-dev
 NODE_DIR := tests/node
 NODE_STAMP := $(NODE_DIR)/node_modules/.installed
 
+# The tests start many processes: without cached bytecode each would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint types unit exhaustive node-clients matrix conformance bench clean
 

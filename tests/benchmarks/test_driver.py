@@ -74,6 +74,7 @@ def test_plots(tmp_path: Path) -> None:
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in written)
 
 
+@pytest.mark.exhaustive
 def test_a_session(tmp_path: Path, programs: object) -> None:
     relay = f"again={sys.executable} -m benchmarks.relay {{port}} {{upstream}}"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--repeats", "1", "--out", str(tmp_path)]
