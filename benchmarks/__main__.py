@@ -22,7 +22,7 @@ QUICK_SUBJECTS = ("direct", "relay", "nginx", "triway")
 
 
 def _arguments() -> argparse.Namespace:
-    groups = "; ".join(f"{name}: {about}" for name, about in GROUPS.items())
+    groups = "; ".join(f"{name}: {about}" for name, about in GROUPS.items()).replace("%", "%%")
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure gateways beside each other.")
     parser.add_argument("--quick", action="store_true", help="about a minute: few subjects and workloads, short runs")
     parser.add_argument("--subjects", help=f"comma-separated; default: all that are installed of {', '.join(SUBJECTS)}")

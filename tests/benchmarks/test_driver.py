@@ -74,6 +74,11 @@ def test_plots(tmp_path: Path) -> None:
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in written)
 
 
+def test_the_help_tells_every_workload() -> None:
+    done = subprocess.run([sys.executable, "-m", "benchmarks", "--help"], capture_output=True, text=True, check=True)
+    assert all(f"{name}: " in done.stdout for name in GROUPS)
+
+
 @pytest.mark.exhaustive
 def test_a_session(tmp_path: Path, programs: object) -> None:
     relay = f"again={sys.executable} -m benchmarks.relay {{port}} {{upstream}}"
