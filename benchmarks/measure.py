@@ -107,7 +107,8 @@ class Bench(msgspec.Struct, frozen=True):
         if not subject.external:
             return Running(subject, Place(self.mock.port, self.mock.port, directory, self.venvs), None)
         place = Place(free_port(), self.mock.port, directory, self.venvs, self.options)
-        process = Pinned(subject.command(place), {self.subject_core}, self.out / f"{subject.name}.log", subject.env)
+        cores = {self.subject_core, self.harness_core} if subject.shares_cores else {self.subject_core}
+        process = Pinned(subject.command(place), cores, self.out / f"{subject.name}.log", subject.env)
         running = Running(subject, place, process)
         try:
             running.listen_s = process.wait_listening(place.port, subject.start_seconds)
@@ -135,10 +136,16 @@ class Bench(msgspec.Struct, frozen=True):
         wall = time.monotonic() - began
         subject_cpu = running.cpu_seconds() - subject_cpu
         harness_cpu = self.mock.process.cpu_seconds() - mock_cpu + sample.load["cpu_s"]
-        foreign = [(busy_seconds(self.harness_core) - cores[1] - harness_cpu) / wall, 0.0]
-        if running.process is not None:
-            foreign.append((busy_seconds(self.subject_core) - cores[0] - subject_cpu) / wall)
-        sample.foreign = max(foreign)
+        others = (
+            busy_seconds(self.subject_core) - cores[0] - (subject_cpu if running.process is not None else 0.0),
+            busy_seconds(self.harness_core) - cores[1] - harness_cpu,
+        )
+        if running.subject.shares_cores:
+            sample.foreign = max(0.0, sum(others) / wall)
+        elif running.process is not None:
+            sample.foreign = max(0.0, *(other / wall for other in others))
+        else:
+            sample.foreign = max(0.0, others[1] / wall)
         load_wall = sample.load["wall_s"]
         sample.subject_busy = subject_cpu / load_wall
         sample.harness_busy = harness_cpu / load_wall

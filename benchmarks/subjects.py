@@ -60,6 +60,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     start_seconds: float = 30
     external: bool = True
     """Whether there is a process to start at all."""
+    shares_cores: bool = False
+    """It runs on the harness' core too: what a machine gives that is not divided up."""
 
 
 def _direct(place: Place) -> list[str]:
@@ -70,12 +72,12 @@ def _module(name: str) -> Callable[[Place], list[str]]:
     return lambda place: [sys.executable, "-m", f"benchmarks.{name}", str(place.port), str(place.upstream)]
 
 
-def gateway_config(place: Place) -> Path:
+def gateway_config(place: Place, workers: int = 1) -> Path:
     """A configuration of this gateway with everything on that is on by default: a log line a request, metrics."""
     return place.write(
         "gateway.yaml",
         f"""\
-server: {{host: 127.0.0.1, port: {place.port}, workers: 1}}
+server: {{host: 127.0.0.1, port: {place.port}, workers: {workers}}}
 logging: {{level: info, format: json}}
 models:
   - name: bench-openai
@@ -88,8 +90,8 @@ models:
     )
 
 
-def _triway(place: Place) -> list[str]:
-    config = gateway_config(place)
+def _triway(place: Place, workers: int = 1) -> list[str]:
+    config = gateway_config(place, workers)
     default = f"{Path(sys.executable).parent / 'triway'} serve --config {{config}}"
     return shlex.split(place.options.get("triway-command", default).format(config=config, port=place.port))
 
@@ -211,6 +213,13 @@ SUBJECTS = {
             about="this gateway, one worker",
             command=_triway,
             routes=(*SAME_API, *TRANSLATED),
+        ),
+        Subject(
+            name="triway-2",
+            about="this gateway, two workers, on both cores beside the load and the mock",
+            command=lambda place: _triway(place, workers=2),
+            routes=(*SAME_API, *TRANSLATED),
+            shares_cores=True,
         ),
         Subject(
             name="vllm-router",

@@ -19,6 +19,8 @@ class ServerConfig(Config):
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
+        self.shares_ports = False
+        """Sockets are bound so that others may be bound to the same address (SO_REUSEPORT)."""
         self.connections = Connections()
         self.bind = list(settings.bind)
         self.insecure_bind = list(settings.insecure_bind)
@@ -57,13 +59,13 @@ class ServerConfig(Config):
             raise StartupError(f"the certificate cannot be loaded: {error}") from error
 
     def _create_sockets(self, binds: list[str], type_: int = socket.SOCK_STREAM) -> list[socket.socket]:
-        # Not Hypercorn's own: for several workers that sets SO_REUSEPORT. They inherit the same sockets anyway; all
-        # that the option does is let a second gateway bind the port in use and take half of the requests.
+        # Not Hypercorn's own: for several workers that always sets SO_REUSEPORT, with which a second gateway may bind
+        # the port in use and take half of the requests.
         sockets: list[socket.socket] = []
         try:
             for bind in binds:
                 try:
-                    sockets.append(_bound(bind, type_))
+                    sockets.append(_bound(bind, type_, shared=self.shares_ports))
                 except (OSError, ValueError, OverflowError) as error:
                     reason = getattr(error, "strerror", None) or str(error)
                     raise StartupError(f"cannot listen on {bind}: {reason}") from error
@@ -74,13 +76,15 @@ class ServerConfig(Config):
         return sockets
 
 
-def _bound(bind: str, type_: int) -> socket.socket:
+def _bound(bind: str, type_: int, *, shared: bool) -> socket.socket:
     """A socket bound to `host:port`, that a spawned process can inherit."""
     host, _, port = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, type_)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((host, int(port)))
         sock.setblocking(False)
         sock.set_inheritable(True)

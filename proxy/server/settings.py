@@ -17,7 +17,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_certs: str | None = None
     """A file of CAs. When given, clients must show a certificate that one of them signed."""
     workers: int = 1
-    """Processes. 1 serves in the calling process; more are spawned, and share the listening sockets."""
+    """Processes. 1 serves in the calling process; more are spawned, on Linux each with sockets of its own."""
     backlog: int = 1024
     http2: bool = True
     """Offer HTTP/2 by ALPN, and take its preface on plain connections (prior knowledge)."""

@@ -1,7 +1,7 @@
 """Several workers: Hypercorn's process management around our worker.
 
-`hypercorn.run.run` binds, spawns, and watches. Two things in it are ours: the function that a spawned process runs, and
-the event by which it is told to stop. SIGHUP is passed on to the workers.
+`hypercorn.run.run` spawns and watches. Three things in it are ours: the sockets, of which each worker has its own; the
+function that a spawned process runs; and the event by which it is told to stop. SIGHUP is passed on to the workers.
 
 As with Hypercorn, a worker that dies makes the others stop (gracefully) and the
 whole exit with 1: restarting is the service manager's job, which then sees the crash.
@@ -17,6 +17,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterable
@@ -47,6 +48,49 @@ class SpawnedConfig(ServerConfig):
     """What a worker process gets: the settings, and how to make the app."""
 
     factory: AppFactory
+
+    def create_sockets(self) -> Sockets:
+        """None for Hypercorn's `run` to hand out: each worker is given its own (see `_Context`)."""
+        return Sockets([], [], [])
+
+    def sockets_of_workers(self) -> list[Sockets]:
+        """Bind every address once for each worker, where the kernel then shares new connections out among them.
+
+        Sockets that several processes share are another matter: whoever waited last is woken first, and with a worker
+        that keeps up most connections end at that one. (Only Linux shares them out; elsewhere all get the same ones.)
+        Raises `StartupError`.
+        """
+        if not sys.platform.startswith("linux"):
+            return [super().create_sockets()] * self.workers
+        # SO_REUSEPORT lets anybody of this user bind the same port. So an address is bound without it first: that fails
+        # if somebody listens there, be it with the option.
+        free = super().create_sockets()
+        if free.secure_sockets:
+            self.bind, self.insecure_bind = map(_addresses, (free.secure_sockets, free.insecure_sockets))
+        else:
+            self.bind = _addresses(free.insecure_sockets)
+        _close(free)
+        self.shares_ports = True
+        bound: list[Sockets] = []
+        try:
+            for _ in range(self.workers):
+                bound.append(super().create_sockets())
+        except StartupError:
+            for sockets in bound:
+                _close(sockets)
+            raise
+        return bound
+
+
+def _addresses(sockets: list[socket.socket]) -> list[str]:
+    """Where sockets are bound, as `bind` has it: a port 0 has become the port that it stood for."""
+    addresses = [sock.getsockname()[:2] for sock in sockets]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in addresses]
+
+
+def _close(sockets: Sockets) -> None:
+    for sock in (*sockets.secure_sockets, *sockets.insecure_sockets):
+        sock.close()
 
 
 class StopEvent:
@@ -92,16 +136,21 @@ class _Worker(SpawnProcess):
 
 
 class _Context:
-    """What `hypercorn.run.run` asks of a multiprocessing context. Keeps the processes that it made."""
+    """What `hypercorn.run.run` asks of a multiprocessing context. Keeps the processes that it made.
 
-    def __init__(self) -> None:
+    `sockets`: those of each worker. They are closed here once every worker has its own.
+    """
+
+    def __init__(self, sockets: list[Sockets]) -> None:
         self._context = multiprocessing.get_context("spawn")
+        self._sockets = sockets
         self.workers: list[SpawnProcess] = []
 
     def Event(self) -> StopEvent:  # noqa: N802 - multiprocessing's name
         return StopEvent(self._context, self.workers)
 
     def Process(self, **arguments: Any) -> SpawnProcess:  # noqa: N802
+        arguments["kwargs"]["sockets"] = self._sockets[len(self.workers)]
         worker = _Worker(**arguments)
         self.workers.append(worker)
         return worker
@@ -110,6 +159,9 @@ class _Context:
         """Takes the place of the wait for the workers' end: by then Hypercorn has set its own handler of SIGHUP, which
         would start all workers anew."""
         signal.signal(signal.SIGHUP, lambda *_: self._hang_up())
+        # A copy that is kept here would go on listening for a worker that has stopped.
+        for sockets in self._sockets:
+            _close(sockets)
         return multiprocessing.connection.wait(sentinels)
 
     def _hang_up(self) -> None:
@@ -125,7 +177,7 @@ def run_workers(config: SpawnedConfig) -> int:
     Raises `StartupError` when an address cannot be bound.
     """
     config.check_certificate()
-    context = _Context()
+    context = _Context(config.sockets_of_workers())
     hypercorn.trio.run.trio_worker = work  # type: ignore[assignment]
     hypercorn.run.get_context = lambda _: context  # type: ignore[assignment, attr-defined]
     hypercorn.run.wait = context.wait  # type: ignore[assignment, attr-defined]

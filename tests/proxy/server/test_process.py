@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -230,6 +231,14 @@ async def test_a_worker_that_dies_while_stopping_hurries_nobody() -> None:
         os.kill(int(victim), signal.SIGKILL)
         assert await reader.until(b"0\r\n\r\n") == b"4\r\ndone\r\n"
         assert await served.ends() == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shares connections out among sockets")
+async def test_new_connections_are_shared_out_among_the_workers() -> None:
+    async with process(workers=2) as served:
+        answered = Counter([await body_of(served.port, "/pid") for _ in range(100)])
+    assert len(answered) == 2
+    assert min(answered.values()) >= 20  # of a fair coin's 100 throws, less comes once in ten thousand million times
 
 
 async def test_workers_do_not_outlive_a_killed_parent() -> None:
