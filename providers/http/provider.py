@@ -58,6 +58,10 @@ KEEP_ALIVE_PATIENCE = 10.0
 MAX_HELD_KEEP_ALIVES = 100
 """So many keep-alives are held back for a first event; more count as late."""
 
+LAZY_IDLE = 60.0
+"""From so many seconds on an idle timeout may strike an eighth of it late, and a client that keeps one write waiting
+for three quarters of it has used it up too. A shorter one is exact."""
+
 _RELAYED_HEADERS = (
     b"retry-after",
     b"x-should-retry",
@@ -401,6 +405,9 @@ class HTTPProvider(Provider):
         response, decoder = opened.response, opened.decoder
         feed = feed_of(decoder, emitter)
         idle = self.settings.idle_timeout / 1000
+        # Moving a deadline costs as much as reading an event, and with thousands of streams trio's heap of deadlines
+        # grows until it is rebuilt, while all of them wait. So a long one is moved only when it is off by too much.
+        slack, spare = (idle / 8, idle * 3 / 4) if idle >= LAZY_IDLE else (0.0, math.inf)
         chunks: Sequence[LLMResponse | TextRun] = opened.chunks
         first, done_at = True, math.inf
         while True:
@@ -421,11 +428,16 @@ class HTTPProvider(Provider):
                 first = False
             if not ends:
                 # Only the wait for the provider counts as idle, not the wait for a slow client.
-                patience = done_at + AFTER_DONE_GRACE if opened.done else trio.current_time() + idle
-                scope.deadline = min(deadline, opened.first_deadline, patience)
+                if opened.done or opened.first_deadline < math.inf:
+                    patience = done_at + AFTER_DONE_GRACE if opened.done else trio.current_time() + idle
+                    scope.deadline = min(deadline, opened.first_deadline, patience)
+                else:
+                    due = min(deadline, trio.current_time() + idle)
+                    if not due <= scope.deadline <= due + slack:
+                        scope.deadline = min(deadline, due + slack)
             try:
                 data = await response.receive()
-                if not ends:
+                if not ends and scope.deadline < trio.current_time() + spare:
                     scope.deadline = deadline
                 if data:
                     chunks = feed(data)

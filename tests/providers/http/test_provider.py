@@ -245,6 +245,27 @@ async def test_the_time_that_a_slow_client_takes_is_not_the_provider_s_silence(a
     assert (client.text, client.final, client.error) == ("aaaaa", True, None)
 
 
+async def test_a_long_idle_timeout_strikes_at_most_an_eighth_late(autojump_clock: MockClock) -> None:
+    answer = Answer([(0, TEXT), *[(9, TEXT)] * 20, (FOREVER, b"")])
+    async with provider(answer, idleTimeout=80_000) as (words, _):
+        assert 180 + 80 <= await timed_out(words, "idle") <= 180 + 90
+
+
+async def test_a_slow_client_has_three_quarters_of_a_long_idle_timeout_for_each_write(
+    autojump_clock: MockClock,
+) -> None:
+    answer = Answer([(0, TEXT), *[(75, TEXT)] * 3, *[(0.1, TEXT)] * 3, (75, END)])
+    async with provider(answer, idleTimeout=80_000, timeout=3_600_000) as (words, _):
+        client = Client(delay=59)
+        await words.execute_streaming(streamed(), client)
+    assert (client.text, client.final, client.error) == ("a" * 7, True, None)
+
+
+async def test_a_long_idle_timeout_does_not_outlive_the_whole_answer_s_deadline(autojump_clock: MockClock) -> None:
+    async with provider(Answer([(1.0, TEXT)] * 100), idleTimeout=80_000, timeout=50_000) as (words, _):
+        assert await timed_out(words, "total") == pytest.approx(50)
+
+
 @pytest.mark.parametrize("script", [[(1.0, TEXT)] * 100, [(FOREVER, b"")]], ids=["goes on", "never begins"])
 async def test_the_whole_answer_has_a_deadline(autojump_clock: MockClock, script: list[tuple[float, bytes]]) -> None:
     async with provider(Answer(script), timeout=5000) as (words, _):
