@@ -36,6 +36,7 @@ from providers.errors import (
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
+from providers.http.idle import IdleDeadline
 from providers.http.opened import AFTER_DONE_GRACE, OpenedStream, feed_of
 from providers.http.outgoing import OutgoingRequest
 from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
@@ -57,10 +58,6 @@ KEEP_ALIVE_PATIENCE = 10.0
 
 MAX_HELD_KEEP_ALIVES = 100
 """So many keep-alives are held back for a first event; more count as late."""
-
-LAZY_IDLE = 60.0
-"""From so many seconds on an idle timeout may strike an eighth of it late, and a client that keeps one write waiting
-for three quarters of it has used it up too. A shorter one is exact."""
 
 _RELAYED_HEADERS = (
     b"retry-after",
@@ -404,10 +401,7 @@ class HTTPProvider(Provider):
             return None
         response, decoder = opened.response, opened.decoder
         feed = feed_of(decoder, emitter)
-        idle = self.settings.idle_timeout / 1000
-        # Moving a deadline costs as much as reading an event, and with thousands of streams trio's heap of deadlines
-        # grows until it is rebuilt, while all of them wait. So a long one is moved only when it is off by too much.
-        slack, spare = (idle / 8, idle * 3 / 4) if idle >= LAZY_IDLE else (0.0, math.inf)
+        idle = IdleDeadline(scope, deadline, self.settings.idle_timeout / 1000)
         chunks: Sequence[LLMResponse | TextRun] = opened.chunks
         first, done_at = True, math.inf
         while True:
@@ -427,18 +421,16 @@ class HTTPProvider(Provider):
                 await emitter.emit_batch(chunks, first)
                 first = False
             if not ends:
-                # Only the wait for the provider counts as idle, not the wait for a slow client.
-                if opened.done or opened.first_deadline < math.inf:
-                    patience = done_at + AFTER_DONE_GRACE if opened.done else trio.current_time() + idle
-                    scope.deadline = min(deadline, opened.first_deadline, patience)
+                if opened.done:
+                    idle.wait_begins_until(done_at + AFTER_DONE_GRACE)
+                elif opened.first_deadline < math.inf:
+                    idle.wait_begins_until(opened.first_deadline)
                 else:
-                    due = min(deadline, trio.current_time() + idle)
-                    if not due <= scope.deadline <= due + slack:
-                        scope.deadline = min(deadline, due + slack)
+                    idle.wait_begins()
             try:
                 data = await response.receive()
-                if not ends and scope.deadline < trio.current_time() + spare:
-                    scope.deadline = deadline
+                if not ends:
+                    idle.wait_is_over()
                 if data:
                     chunks = feed(data)
                     continue
