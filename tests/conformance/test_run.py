@@ -6,6 +6,9 @@ import html.parser
 import json
 import re
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -125,6 +128,31 @@ def test_the_representative_set_has_every_vendor_and_kind() -> None:
         return {(take.source, take.recording.api, take.recording.kind, take.recording.vendor) for take in of}  # type: ignore[attr-defined]
 
     assert kinds(list(representative(takes))) == kinds(list(takes))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="tells a process's children by /proc")
+def test_a_run_that_is_killed_leaves_no_process() -> None:
+    command = [sys.executable, "-m", "conformance", "run", "--jobs", "2", "--subject", "provider:openai"]
+    running = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    try:
+        while len(workers := children.read_text().split()) < 3:  # the two, and multiprocessing's resource tracker
+            assert running.poll() is None
+            time.sleep(0.02)
+    finally:
+        running.kill()
+        running.wait()
+    deadline = time.monotonic() + 30
+    while any(map(_lives, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in workers if _lives(pid)]
+
+
+def _lives(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
