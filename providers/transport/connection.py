@@ -84,6 +84,8 @@ class Connection:
                 self.sent = True  # Some of its records may be out although none of `data` counts as sent yet.
             return 0
         except OSError as error:
+            if self.closed:
+                raise self._closed_early() from None
             message = f"the connection broke while the request was sent: {explain(error)}"
             raise SendError(message, sent=self.sent) from error
         if size:
@@ -134,6 +136,8 @@ class Connection:
 
     async def _wait_to_send(self) -> None:
         """Wait until more can be sent. Whatever arrives in the meantime is parsed."""
+        if self.closed:
+            raise self._closed_early()
         closed = False
 
         async def watch(scope: trio.CancelScope) -> None:
@@ -152,8 +156,17 @@ class Connection:
                 closed = True
             nursery.cancel_scope.cancel()
         if closed:
-            raise PoolClosedError("the connection pool was closed", sent=self.sent)
+            raise self._closed_early()
         self._receive_now()
+
+    def _closed_early(self) -> PoolClosedError:
+        """The error for a connection that somebody else closed, which is the pool alone.
+
+        It can happen at any await: while the socket is waited for, after it became ready and before the waiting task
+        has run, or while the holder of the response is busy elsewhere. The descriptor's number may be another socket's
+        by then, so `closed` is looked at before each wait; `socket.socket` itself forgets the number.
+        """
+        return PoolClosedError("the connection pool was closed", sent=self.sent)
 
     # Receiving.
 
@@ -167,10 +180,12 @@ class Connection:
         while not parser.head_done:
             if parser.fault is not None:
                 raise parser.fault
+            if self.closed:
+                raise self._closed_early()
             try:
                 await wait_readable(self._fd)
             except trio.ClosedResourceError:
-                raise PoolClosedError("the connection pool was closed", sent=self.sent) from None
+                raise self._closed_early() from None
             self._receive_now()
 
     async def receive(self) -> bytes:
@@ -185,10 +200,12 @@ class Connection:
                 return b""
             if parser.fault is not None:
                 raise parser.fault
+            if self.closed:
+                raise self._closed_early()
             try:
                 await wait_readable(self._fd)
             except trio.ClosedResourceError:
-                raise PoolClosedError("the connection pool was closed", sent=True) from None
+                raise self._closed_early() from None
             self._receive_now()
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
@@ -201,6 +218,8 @@ class Connection:
         except _NOT_YET:
             return
         except OSError as error:
+            if self.closed:
+                raise self._closed_early() from None
             raise ReceiveError(f"the connection to the provider broke: {explain(error)}", sent=self.sent) from error
         if size:
             self.parser.feed(self._view[:size])

@@ -159,8 +159,14 @@ class HTTPXUpstream:
             await self._slots.acquire()
         if scope.cancelled_caught:
             raise SlotTimeoutError(self._connect_timeout)
+        if self._closed:
+            self._slots.release()
+            raise PoolClosedError("the connection pool was closed")
 
     def _translated(self, error: httpx.TransportError) -> ProviderError:
+        if self._closed:
+            # Whatever httpx says of it: the connection did not break by itself.
+            return PoolClosedError("the connection pool was closed", sent=True)
         match error:
             case httpx.ConnectTimeout() | httpx.PoolTimeout():
                 return ProviderTimeoutError("connect", self._connect_timeout)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from providers.errors import BadResponseError, ProviderConnectionError, ProviderTimeoutError
-from providers.transport.failures import ConnectError, DisconnectedError, PoolClosedError, SlotTimeoutError
+from providers.transport.failures import ConnectError, DisconnectedError, SlotTimeoutError
 from providers.transport.pool import ConnectionPool
 from tests.providers.transport.support import OK, Peer, answering, eventually, fetch, read, serve
 
@@ -420,54 +420,6 @@ async def test_never_more_sockets_than_connections_allowed() -> None:
         assert server.connections <= 4
         assert pool.used_slots == 0
         await pool.aclose()
-
-
-async def test_closing_the_pool_ends_every_request() -> None:
-    outcomes: list[str] = []
-
-    async def handler(peer: Peer) -> None:
-        if peer.number == 0:
-            await peer.request()
-            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc")
-        await peer.gone()
-
-    async with serve(handler) as server:
-        pool = ConnectionPool(server.url, trust_env=False, max_connections=2)
-
-        async def one() -> None:
-            try:
-                await fetch(pool)
-            except PoolClosedError as error:
-                outcomes.append(error.message)
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(4):
-                nursery.start_soon(one)
-            await eventually(lambda: server.connections == 2 and pool.waiting_requests == 2)
-            await pool.aclose()
-        assert len(outcomes) == 4
-        assert (pool.used_slots, pool.open_connections, pool.waiting_requests) == (0, 0, 0)
-        with pytest.raises(PoolClosedError):
-            await fetch(pool)
-        await eventually(lambda: server.open == 0)
-
-
-async def test_closing_the_pool_ends_a_handshake() -> None:
-    async def handler(peer: Peer) -> None:
-        await peer.gone()
-
-    async def close_soon(pool: ConnectionPool) -> None:
-        await eventually(lambda: server.connections == 1)
-        await pool.aclose()
-
-    async with serve(handler) as server:
-        pool = ConnectionPool(f"https://127.0.0.1:{server.port}", trust_env=False, connect_timeout=60)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(close_soon, pool)
-            with pytest.raises(PoolClosedError), trio.fail_after(5):
-                await fetch(pool)
-        assert (pool.used_slots, pool.open_connections) == (0, 0)
-        await eventually(lambda: server.open == 0)
 
 
 async def test_large_bodies_go_both_ways() -> None:
