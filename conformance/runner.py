@@ -8,11 +8,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import msgspec
@@ -143,6 +145,9 @@ def run(options: Options, progress: Progress = lambda done, jobs, results: None)
 
 Job = tuple[str, int]
 
+_CLEANING_SECONDS = 10.0
+"""How long a worker may take to close what it has open and remove its temporary files."""
+
 
 async def _count_probes(options: Options) -> int:
     async with open_bench(options) as bench:
@@ -191,6 +196,7 @@ def _run_in_processes(options: Options, jobs: Sequence[Job], progress: Progress)
     for worker in workers:
         worker.start()
     collected: dict[Job, list[Result]] = {}
+    finished = False
     try:
         while len(collected) < len(jobs):
             try:
@@ -203,12 +209,22 @@ def _run_in_processes(options: Options, jobs: Sequence[Job], progress: Progress)
                 raise RunError(data.decode())
             collected[key] = _decoder.decode(data)
             progress(len(collected), len(jobs), collected[key])
+        finished = True
     finally:
+        _end(workers, now=not finished)
+    return collected
+
+
+def _end(workers: Sequence[SpawnProcess], *, now: bool) -> None:
+    """Wait until the workers have put their things away; `now` asks them to leave their work for that."""
+    if now:
         for worker in workers:
             worker.terminate()
-        for worker in workers:
-            worker.join()
-    return collected
+    deadline = time.monotonic() + _CLEANING_SECONDS
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        worker.kill()
+        worker.join()
 
 
 _decoder = msgspec.msgpack.Decoder(list[Result])
@@ -219,6 +235,8 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_CLEANING_SECONDS)
     os._exit(1)
 
 
@@ -227,6 +245,15 @@ def _worker(
     todo: multiprocessing.Queue[Job | None],
     done: multiprocessing.Queue[tuple[Job | None, bytes]],
 ) -> None:
+    stopping = False
+
+    def stop(*_: object) -> None:
+        # trio has a handler for this one that strikes where it can do no harm; scopes and files are closed on the way.
+        nonlocal stopping
+        stopping = True
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
     def jobs() -> Iterator[Job]:
@@ -243,6 +270,9 @@ def _worker(
     try:
         trio.run(work)
     except BaseException:  # noqa: BLE001 - this process's end; the parent tells the user
+        if stopping:
+            done.cancel_join_thread()
+            return
         done.put((None, traceback.format_exc().encode()))
         done.close()
         done.join_thread()

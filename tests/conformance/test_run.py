@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -131,21 +132,35 @@ def test_the_representative_set_has_every_vendor_and_kind() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="tells a process's children by /proc")
-def test_a_run_that_is_killed_leaves_no_process() -> None:
-    command = [sys.executable, "-m", "conformance", "run", "--jobs", "2", "--subject", "provider:openai"]
-    running = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+def test_a_run_that_is_killed_leaves_no_process_and_no_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "conformance", "run", "--jobs", "2", "--subject", "provider:replay"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    running = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, env=environment)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     try:
         while len(workers := children.read_text().split()) < 3:  # the two, and multiprocessing's resource tracker
             assert running.poll() is None
             time.sleep(0.02)
+        while len(list(tmp_path.glob("triway-*"))) < 2:
+            assert running.poll() is None
+            time.sleep(0.02)
     finally:
         running.kill()
         running.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while any(map(_lives, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in workers if _lives(pid)]
+    assert not list(tmp_path.glob("triway-*"))
+
+
+def test_a_run_in_processes_leaves_no_file(tmp_path: Path) -> None:
+    only = ["--subject", "provider:replay", "--only", "*::bundled/openai-chat/stream/text::*"]
+    command = [sys.executable, "-m", "conformance", "run", "--jobs", "2", *only]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def _lives(pid: str) -> bool:
