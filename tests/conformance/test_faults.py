@@ -223,8 +223,10 @@ async def test_status_faults(recording: Recording, status: int, body: str) -> No
 async def test_retry_after_in_seconds_and_as_a_date() -> None:
     seconds = await played(TEXT, StatusFault(429, retry_after=7))
     assert seconds.headers["retry-after"] == "7"
+    before = time.time()
     date = await played(TEXT, StatusFault(429, retry_after=7, http_date=True))
-    assert 6 <= parsedate_to_datetime(date.headers["retry-after"]).timestamp() - time.time() <= 8
+    # A date has no fraction of a second: the next whole one.
+    assert before + 7 <= parsedate_to_datetime(date.headers["retry-after"]).timestamp() <= time.time() + 8
 
 
 @pytest.mark.parametrize("name", FAULTS)
