@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from pathlib import Path
+from typing import TextIO, cast
 
 from providers.registry import Registry
 from proxy.admin import make_admin_app
@@ -13,11 +15,16 @@ from proxy.config import GatewayConfig, LoggingConfig, load_config
 from proxy.gateway import Gateway
 from proxy.generation import CLOSE_TIMEOUT, Generation
 from proxy.life import Life
-from proxy.observe.logs import configure_logging
+from proxy.observe import metrics
+from proxy.observe.log_writer import LogWriter
+from proxy.observe.logs import configure_logging, get_logger
 from proxy.plugins.detached import DetachedWork
 
 GC_THRESHOLD = 20_000
 """Container objects made, and not freed, before the youngest generation is collected (CPython's default: 700)."""
+
+LOG_TIMEOUT = 2.0
+"""Seconds that the process's end waits for the last lines of the log to be taken."""
 
 STOP_MARGIN = 5.0
 """Seconds beyond all deadlines of a stop that Quart waits for it."""
@@ -37,7 +44,15 @@ def make_worker_app(path: str) -> Gateway:
 
 
 def set_up_logging(logging: LoggingConfig) -> None:
-    configure_logging(logging.level, logging.format, sys.stdout if logging.output == "stdout" else sys.stderr)
+    """Set up the log of a process that serves: no request waits for it, and the process's end writes out its last."""
+
+    def report_loss(lines: int) -> None:
+        get_logger().warning("lines of the log were dropped", lines=lines)
+
+    out = sys.stdout if logging.output == "stdout" else sys.stderr
+    writer = LogWriter(out, count_loss=metrics.LOST_LOG_LINES.inc, report_loss=report_loss)
+    atexit.register(writer.end, LOG_TIMEOUT)
+    configure_logging(logging.level, logging.format, cast(TextIO, writer))
 
 
 def tune_gc() -> None:

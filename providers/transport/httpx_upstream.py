@@ -152,16 +152,21 @@ class HTTPXUpstream:
                 await self._one_closed.wait()
         await self._client.aclose()
 
-    async def _take_slot(self) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise PoolClosedError("the connection pool was closed")
+
+    async def _take_slot(self) -> None:
+        self._check_open()
         with trio.move_on_after(self._connect_timeout) as scope:
             await self._slots.acquire()
         if scope.cancelled_caught:
             raise SlotTimeoutError(self._connect_timeout)
-        if self._closed:
+        try:
+            self._check_open()
+        except PoolClosedError:
             self._slots.release()
-            raise PoolClosedError("the connection pool was closed")
+            raise
 
     def _translated(self, error: httpx.TransportError) -> ProviderError:
         if self._closed:

@@ -144,6 +144,11 @@ DETACHED_WAITING = Gauge(
     registry=_REGISTRY,
     multiprocess_mode="livesum",
 )
+LOST_LOG_LINES = Counter(
+    "triway_lost_log_lines_total",
+    "Lines of the log that were dropped: nobody took them for long, or writing them failed.",
+    registry=_REGISTRY,
+)
 
 
 class PluginMetrics:

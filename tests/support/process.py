@@ -27,6 +27,9 @@ class TriwayProcess:
         self.log = ""
         self.port = 0
         self._changed = trio.Event()
+        self._reading = trio.Event()
+        self._reading.set()
+        self._ended = trio.Event()
 
     @property
     def url(self) -> str:
@@ -44,6 +47,20 @@ class TriwayProcess:
             self.log += bytes(data).decode()
             self._changed.set()
             self._changed = trio.Event()
+            await self._reading.wait()
+        self._ended.set()
+
+    async def log_ended(self) -> None:
+        """Wait until all that it wrote is in `log`. Fails after 30 seconds."""
+        with trio.fail_after(30):
+            await self._ended.wait()
+
+    def stop_reading(self) -> None:
+        """Leave its stderr unread, from the next piece on."""
+        self._reading = trio.Event()
+
+    def go_on_reading(self) -> None:
+        self._reading.set()
 
     async def wait_logged(self, pattern: re.Pattern[str], times: int = 1) -> re.Match[str]:
         """Wait until the log matches so many times. Fails when it does not, or when the process ends before."""
