@@ -148,6 +148,8 @@ class ProviderError(GatewayError):
         self.retryable = status in RETRYABLE_STATUS if retryable is None else retryable
         self.raw = raw
         """The provider's error as it came (a body, or an event in a stream): relayed to a client of the same API."""
+        self.raw_is_event = False
+        """`raw` is an event, framed as such: it fits into a stream that has begun, and nowhere else. A body does not."""
         self.headers = headers or {}
         """The provider's response headers that may go on to the client (names in lower case)."""
 
@@ -197,7 +199,7 @@ class OversizedEventError(BadResponseError):
 def error_of_event(info: ErrorInfo, raw: RawBody | None) -> ProviderError:
     """The error that a provider reported in band, as an exception; its event's bytes stay with it."""
     status = info.status if info.status is not None and 400 <= info.status <= 599 else 500
-    return ProviderError(
+    error = ProviderError(
         info.message,
         kind=kind_of_status(status),
         status=status,
@@ -206,6 +208,8 @@ def error_of_event(info: ErrorInfo, raw: RawBody | None) -> ProviderError:
         param=info.param,
         raw=raw,
     )
+    error.raw_is_event = raw is not None
+    return error
 
 
 def error_told(chunks: Sequence[LLMResponse]) -> ProviderError:

@@ -286,17 +286,18 @@ class Exchange:
 
     async def _fail(self, error: GatewayError) -> None:
         """Tell the client: by status while there is still one to choose, else in band and without a terminator."""
-        raw = error.raw if isinstance(error, ProviderError) else None
-        relayed = raw.body if raw is not None and raw.api == self.api.api else None
-        if self.outcome.in_band and not self.speaks_api:
+        in_band = self.outcome.in_band
+        if in_band and not self.speaks_api:
             return  # an answer without its end: the server closes the connection, as the provider did
-        if self.outcome.in_band:
+        relayed: bytes | None = None
+        if isinstance(error, ProviderError) and error.raw is not None and error.raw_is_event == in_band:
+            # As it came, where it fits: in a stream a body (of a later turn's refusal) would be no event.
+            relayed = error.raw.body if error.raw.api == self.api.api else None
+        if in_band:
             event = relayed or self.api.transform_stream_error(error)
             self.outcome.bytes_out += len(event)
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
             return
-        if relayed is not None and relayed.lstrip()[:1] != b"{":
-            relayed = None  # the error came as a stream's event: a body needs the API's own shape
         headers = self._base_headers()
         if isinstance(error, ProviderError):
             headers += encoded({k: v for k, v in error.headers.items() if k != "retry-after"})

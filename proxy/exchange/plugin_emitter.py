@@ -23,7 +23,6 @@ from providers.provider import ChunkEmitter
 from proxy.apis.base import ClientAPI
 from proxy.observe.metrics import ModelMetrics
 from proxy.plugins.chunks import ChunkChain, Turn, belongs_to_answer, says_something, size_of
-from proxy.plugins.pipeline import PipelineRun
 
 LEAD_PATIENCE = 15.0
 """Seconds from the request on that keep-alives wait for content, too."""
@@ -149,7 +148,7 @@ class ChunkSink:
 class PluginEmitter(ChunkEmitter):
     """Made for one turn. The provider's call is to run inside `scope`, which ends it when a plugin wants that."""
 
-    def __init__(self, run: PipelineRun, sink: ChunkSink) -> None:
+    def __init__(self, chain: ChunkChain, sink: ChunkSink) -> None:
         self.accumulator = Accumulator()
         """What the provider gave."""
         self.metrics: ModelMetrics | None = None
@@ -162,7 +161,7 @@ class PluginEmitter(ChunkEmitter):
         self.finished = False
         self.sink = sink
         self.scope = trio.CancelScope()
-        self._chain = ChunkChain(run)
+        self._chain = chain
         self._base = sink.parts
         self._last_at = 0.0
 

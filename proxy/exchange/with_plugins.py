@@ -17,9 +17,10 @@ from proxy.exchange.asking import Asking, ModelRoute
 from proxy.exchange.emitter import StreamEmitter
 from proxy.exchange.plugin_emitter import ChunkSink, PluginEmitter
 from proxy.observe.logs import get_logger
-from proxy.plugins.chunks import Turn
+from proxy.plugins.chunks import ChunkChain, Turn
 from proxy.plugins.context import HTTPRequest, PluginContext
 from proxy.plugins.pipeline import PipelineRun, PluginAnswer
+from proxy.plugins.result import changed
 from proxy.routing import Candidate, RoutePlan
 from proxy.server.app import ClientDisconnectedError
 
@@ -113,6 +114,16 @@ def end(exchange: Exchange) -> None:
     exchange.gateway.detached.submit(run.detached, generation.release)
 
 
+class _Lane:
+    """What the turns of one stream have in common."""
+
+    def __init__(self, sink: ChunkSink, chain: ChunkChain) -> None:
+        self.sink = sink
+        self.chain = chain
+        self.carries = False
+        """Whether a plugin holds something of the turns that are over."""
+
+
 class _Completion:
     """One answer in the making; it may take several turns."""
 
@@ -126,6 +137,8 @@ class _Completion:
         self._emitter: StreamEmitter | PluginEmitter | None = None
         self._spent: Usage | None = None
         """By turns that are over."""
+        self._turns = 0
+        """How many times a model has answered."""
 
     def _chosen(self, route: ModelRoute) -> None:
         outcome, context = self._exchange.outcome, self._context
@@ -141,6 +154,7 @@ class _Completion:
         outcome.asked_again = self._context.retry_count
         if answer is None:  # a plugin's own answer costs nothing
             self._spent = outcome.usage = add_usage(self._spent, usage)
+            self._turns += 1
 
     # -- whole --------------------------------------------------------------------------------------------------------
 
@@ -151,6 +165,9 @@ class _Completion:
         finally:
             exchange.outcome.answered_by = run.answered_by
             exchange.outcome.asked_again = self._context.retry_count
+        if self._spent is not None and self._turns > 1 and run.answered_by is None:
+            response = changed(response, usage=self._spent)  # of all turns, as in a stream
+            self._context.response = response
         body = answer_body(exchange.api, response, self._request)
         await exchange.reply(200, body, exchange.answer_headers(exchange.outcome.notes))
 
@@ -170,33 +187,41 @@ class _Completion:
     async def stream(self, answer: PluginAnswer | None) -> None:
         exchange, run = self._exchange, self._run
         run.sent = self._sent
-        sink: ChunkSink | None = None
+        lane: _Lane | None = None
         while True:
             try:
-                turn, sink = await self._turn(answer, sink)
+                turn, lane = await self._turn(answer, lane)
             except ClientDisconnectedError:
                 raise
             except Exception as error:  # noqa: BLE001 - a provider's fault: plugins may know what to do
-                answer = await self._after_error(exchange.understand(error))
+                answer = await self._after_error(exchange.understand(error), lane)
+                if lane is not None:
+                    lane.chain.next_turn(void=True)
                 continue
             if turn is Turn.GOES_ON or turn is Turn.ENDS:
                 break
             run.again()
             answer = None
+            assert lane is not None
+            lane.carries = turn is Turn.CONTINUES and lane.chain.carries
+            lane.chain.next_turn(void=turn is Turn.AGAIN)
             if turn is Turn.AGAIN:
-                sink = None
+                lane = None
         await exchange.end()
 
-    async def _after_error(self, error: GatewayError) -> PluginAnswer | None:
+    async def _after_error(self, error: GatewayError, lane: _Lane | None) -> PluginAnswer | None:
+        """See `PipelineRun.on_model_error`. Raises `error` at once if the answer has begun, in the client's hands or in
+        a plugin's."""
         emitter = self._emitter
-        if self._exchange.outcome.in_band or (isinstance(emitter, PluginEmitter) and emitter.refused):
+        refused = isinstance(emitter, PluginEmitter) and emitter.refused
+        if self._exchange.outcome.in_band or refused or (lane is not None and lane.carries):
             raise error
         return await self._run.on_model_error(error)
 
-    async def _turn(self, answer: PluginAnswer | None, sink: ChunkSink | None) -> tuple[Turn, ChunkSink | None]:
-        """Ask once, or play a plugin's own answer, and write what comes."""
+    async def _turn(self, answer: PluginAnswer | None, lane: _Lane | None) -> tuple[Turn, _Lane | None]:
+        """Ask once, or play a plugin's own answer, and write what comes. `lane`: of the turns that this one follows."""
         api = self._exchange.api
-        if sink is None and not self._run.has("after_chunk"):
+        if lane is None and not self._run.has("after_chunk"):
             plain = self._emitter = StreamEmitter(api, self._request, None, self._write)
             try:
                 await self._fill(plain, answer)
@@ -206,8 +231,11 @@ class _Completion:
             finally:
                 self._note_stream(plain, answer)
             return Turn.GOES_ON, None
-        sink = sink or ChunkSink(api, self._request, self._write)
-        emitter = self._emitter = PluginEmitter(self._run, sink)
+        if lane is None:
+            lane = _Lane(ChunkSink(api, self._request, self._write), ChunkChain(self._run))
+            if self._spent is not None:  # by answers that were thrown away
+                lane.sink.spent, lane.sink.relays = self._spent, False
+        emitter = self._emitter = PluginEmitter(lane.chain, lane.sink)
         try:
             with emitter.scope:
                 await self._fill(emitter, answer)
@@ -216,7 +244,7 @@ class _Completion:
                 raise emitter.error
         finally:
             self._note_stream(emitter, answer)
-        return emitter.turn, sink
+        return emitter.turn, lane
 
     async def _fill(self, emitter: StreamEmitter | PluginEmitter, answer: PluginAnswer | None) -> None:
         context = self._context

@@ -8,6 +8,10 @@ Events that say nothing to a plugin (a block begins or ends, the role, usage alo
 wait with what the link holds. Keep-alives pass everything.
 
 A plugin that fails (and whose `onError` is `open`) is left out for the rest of the stream; what it held goes on.
+
+A plugin may have another turn of the model go on in the same stream. For the plugins around it nothing ends then: what
+they hold stays where it is, and is joined by what comes. For itself and those inside the next turn is a stream of its
+own, since what they held belongs to an answer that they have seen the end of.
 """
 
 from __future__ import annotations
@@ -74,6 +78,8 @@ class ChunkChain:
         self._links = [_Link(loaded) for loaded in run.on_way_out("after_chunk")]
         self._from = 0
         """The first link that is still asked: those before it ended the stream."""
+        self._turned = -1
+        """The link that wants another turn."""
 
     async def push(self, chunk: LLMResponse) -> list[LLMResponse]:
         """What leaves the chain because `chunk` entered it. Raises what a plugin ends the stream with."""
@@ -96,6 +102,21 @@ class ChunkChain:
             if self.turn not in (Turn.GOES_ON, Turn.ENDS):
                 return out
         return out
+
+    @property
+    def carries(self) -> bool:
+        """Whether a plugin around the one that wants another turn holds something of this one."""
+        return any(link.held for link in self._links[self._turned + 1 :])
+
+    def next_turn(self, *, void: bool = False) -> None:
+        """Make ready for the next turn. `void`: the last one came to nothing, and nobody's view of it goes on."""
+        place = len(self._links) if void else self._turned + 1
+        for link in self._links[:place]:
+            link.take()
+            self._run.forget_stream(link.loaded)
+        links = {id(link.loaded): link for link in self._links}
+        self._links = [links.get(id(loaded)) or _Link(loaded) for loaded in self._run.on_way_out("after_chunk")]
+        self.turn, self._from, self._turned = Turn.GOES_ON, 0, -1
 
     # -- one link -----------------------------------------------------------------------------------------------------
 
@@ -153,6 +174,7 @@ class ChunkChain:
         if result.terminate:
             self.turn = Turn.ENDS
             self._from = place + 1
+            leaving += link.take()  # it gets no other call
         if result.skip_remaining:
             await self._around_the_rest(place + 1, leaving, out)
         else:
@@ -164,7 +186,10 @@ class ChunkChain:
             self.turn = Turn.CONTINUES
         elif result.reevaluate_request and self._run.may_ask_again(link.loaded, begun=self.begun):
             self.turn = Turn.AGAIN
-        return self.turn in (Turn.AGAIN, Turn.CONTINUES)
+        if self.turn in (Turn.AGAIN, Turn.CONTINUES):
+            self._turned = place
+            return True
+        return False
 
     async def _pass_on(self, place: int, chunks: list[LLMResponse], out: list[LLMResponse]) -> None:
         for chunk in chunks:

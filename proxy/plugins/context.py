@@ -83,6 +83,7 @@ class PluginContext:
         "routes",
         "served_model",
         "status",
+        "stream_data",
         "target_model",
         "target_model_provider",
         "user_id",
@@ -141,6 +142,9 @@ class PluginContext:
         """Notes that plugins leave for one another and for the log."""
         self.plugin_data: dict[str, Any] = {}
         """This plugin's own store for this request. May be changed in place."""
+        self.stream_data: dict[str, Any] = {}
+        """`after_chunk`: this plugin's own store for the stream that it looks at, for what it has seen or keeps of it.
+        Empty again when the model is asked anew, since what came before is void then."""
         self.metrics: dict[str, float] = {}
         """Figures. In `detached_after_response` with the gateway's own: `duration_ms`, `ttft_ms`, `chunks`, `bytes_in`,
         `bytes_out`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -57,6 +57,11 @@ def fault_in(result: object, phase: Phase) -> str | None:
     answers = bool(result.chunks) or (update is not None and update.response is not UNSET)
     if result.terminate and result.success and phase in _ANSWERS and not answers:
         return "terminate without an answer: expected context.response or chunks"
+    chunks: object = result.chunks
+    if chunks is not None and not (
+        isinstance(chunks, Sequence) and all(isinstance(chunk, LLMResponse) for chunk in chunks)
+    ):
+        return "chunks: expected a list of LLMResponse"
     keep: object = result.keep
     if keep is not None and not isinstance(keep, LLMResponse):
         return f"keep: expected an LLMResponse, got {type(keep).__name__}"
@@ -72,11 +77,17 @@ def _fault_in_update(update: object) -> str | None:
         value = getattr(update, name)
         if value is not UNSET and not isinstance(value, expected):
             return f"context.{name}: expected {expected.__name__}, got {type(value).__name__}"
+    if update.response is not UNSET and not update.response.choices and update.response.error is None:
+        return "context.response: expected at least one choice"
     if update.routes is not UNSET and not update.routes.candidates:
         return "context.routes: expected at least one candidate"
     for name in ("metadata", "metrics", "response_headers"):
         if not isinstance(getattr(update, name), dict):
             return f"context.{name}: expected a dict"
+    figures: dict[Any, Any] = update.metrics
+    for name, figure in figures.items():
+        if not isinstance(name, str) or not isinstance(figure, (int, float)):
+            return f"context.metrics: expected names with figures, got {type(figure).__name__} for {str(name)[:60]!r}"
     for name, value in update.response_headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name) or name in _FRAMING:
             return f"context.response_headers: {str(name)[:60]!r} is no header that a plugin may set (lower case)"

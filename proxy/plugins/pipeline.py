@@ -11,6 +11,7 @@ of `_call`, unless its `onError` is `closed`: then it is a `PluginFailedError`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -83,6 +84,7 @@ class PipelineRun:
         self._around: list[LoadedPlugin] | None = None
         """The plugins around that one; None: the model answers."""
         self._data: dict[int, dict[str, Any]] = {}
+        self._stream_data: dict[int, dict[str, Any]] = {}
 
     # -- the phases ---------------------------------------------------------------------------------------------------
 
@@ -159,10 +161,12 @@ class PipelineRun:
             result = await self._call(loaded, "on_model_error")
             if result.terminate:
                 self.context.error = None
+                self._stream_data.clear()
                 self._stand_in(loaded, {id(other): place for place, other in enumerate(self.pipeline.plugins)})
                 return self._answer_of(result)
             if result.reevaluate_request and self.may_ask_again(loaded):
                 self.again()
+                self._stream_data.clear()
                 return None
             if result.skip_remaining:
                 break
@@ -192,6 +196,10 @@ class PipelineRun:
         context.retry_count += 1
         context.response = context.error = context.chunk = None
         self._around = self.answered_by = None
+
+    def forget_stream(self, loaded: LoadedPlugin) -> None:
+        """The stream that the plugin has seen is over for it: the next chunk that it sees belongs to another one."""
+        self._stream_data.pop(id(loaded), None)
 
     def _spent(self) -> bool:
         return self.context.retry_count >= self.pipeline.max_retries
@@ -223,7 +231,7 @@ class PipelineRun:
         try:
             with trio.move_on_after(loaded.timeouts[phase]) as scope:
                 result = await loaded.calls[phase](self.context)
-        except Exception as error:  # noqa: BLE001 - a plugin's fault has the effect that its entry states, no other
+        except _FAULTS as error:  # a plugin's fault has the effect that its entry states, no other
             return self._failed(loaded, phase, "raised", **describe_exception(error))
         finally:
             loaded.metrics.duration(phase).observe(time.perf_counter() - started)
@@ -248,6 +256,10 @@ class PipelineRun:
         if data is None:
             data = self._data[id(loaded)] = {}
         context.plugin_data = data
+        stream_data = self._stream_data.get(id(loaded))
+        if stream_data is None:
+            stream_data = self._stream_data[id(loaded)] = {}
+        context.stream_data = stream_data
         context.credentials = context.all_credentials() if loaded.plugin.sees_credentials else _NONE
 
     def _failed(self, loaded: LoadedPlugin, phase: Phase, reason: str, **details: object) -> PluginResult:
@@ -276,7 +288,7 @@ class PipelineRun:
         for callback in context._finalizers:
             try:
                 callback()
-            except Exception as error:  # noqa: BLE001 - the others must run, too
+            except _FAULTS as error:  # the others must run, too
                 get_logger().error(
                     "a plugin's deferred call failed", request_id=context.request_id, **describe_exception(error)
                 )
@@ -311,6 +323,8 @@ class PipelineRun:
         return PluginAnswer(response=response, chunks=result.chunks)
 
 
+_FAULTS = (Exception, SystemExit, asyncio.CancelledError)
+"""What a plugin may raise without taking the gateway with it: a library that it uses may exit, or be asyncio's."""
 _FAILED = PluginResult()
 """Told from `GO_ON` by identity."""
 _NONE: dict[str, str] = {}

@@ -62,8 +62,9 @@ class PluginResult(msgspec.Struct, kw_only=True):
     times, and never after the first byte has gone to the client. In `before_model`: hold the conditions of all plugins
     that have not run yet against the request once more. A plugin's `before_model` runs at most once for a request."""
     continue_request: bool = False
-    """`after_chunk`: the model's turn ends here, without a finish; what is held back is thrown away. The request as
-    it is now is asked, and its answer goes on in the same stream. Counts towards `maxRetries`."""
+    """`after_chunk`: the model's turn ends here, without a finish; what this plugin and those inside it hold back is
+    thrown away. The request as it is now is asked, and its answer goes on in the same stream. Counts towards
+    `maxRetries`."""
     skip_remaining: bool = False
     """Leave out the remaining plugins of this phase (in `after_chunk`: for this chunk)."""
     terminate: bool = False

@@ -5,6 +5,7 @@ A streamed run is the chain of chunks alone; what the client makes of it is in t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -220,6 +221,11 @@ async def test_the_model_is_asked_again_max_retries_times_at_most() -> None:
         (
             PluginResult(terminate=True, context=ContextUpdate(chunk=text_chunk("end"))), "end", Turn.ENDS, None,
         ),
+        (PluginResult(terminate=True, emit_chunk=False), "one ", Turn.ENDS, None),
+        (
+            PluginResult(terminate=True, context=ContextUpdate(chunk=text_chunk("o")), keep=text_chunk("ne ")),
+            "one ", Turn.ENDS, None,
+        ),
         (PluginResult(emit_chunk=False), "one two three", Turn.GOES_ON, None),
         (
             PluginResult(context=ContextUpdate(chunk=text_chunk("o")), keep=text_chunk("ne ")),
@@ -389,6 +395,14 @@ def _raises(context: PluginContext) -> None:
     raise LookupError("canary")
 
 
+def _exits(context: PluginContext) -> None:
+    raise SystemExit("canary")
+
+
+def _cancels_as_asyncio_does(context: PluginContext) -> None:
+    raise asyncio.CancelledError("canary")
+
+
 NONSENSE: list[Any] = [
     "yes",
     True,
@@ -402,6 +416,10 @@ NONSENSE: list[Any] = [
     PluginResult(context=ContextUpdate(response_headers={"content-length": "1"})),
     PluginResult(context=ContextUpdate(response_headers={"x-a": "1\r\nx-b: 2"})),
     PluginResult(context=ContextUpdate(routes=RoutePlan(candidates=()))),
+    PluginResult(context=ContextUpdate(response=LLMResponse()), terminate=True),
+    PluginResult(context=ContextUpdate(metrics={"a": "b"})),  # type: ignore[dict-item]
+    PluginResult(chunks=["one"], terminate=True),  # type: ignore[list-item]
+    PluginResult(chunks="one", terminate=True),  # type: ignore[arg-type]
     PluginResult(terminate=True),
     PluginResult(continue_request=True),
 ]
@@ -417,7 +435,7 @@ async def test_nonsense_has_the_stated_effect(nonsense: Any, on_error: str) -> N
 
 @pytest.mark.parametrize("on_error", ["open", "closed"])
 @pytest.mark.parametrize("phase", ["before_model", "after_model", "on_model_error"])
-@pytest.mark.parametrize("fault", [_raises, _hangs], ids=["raises", "hangs"])
+@pytest.mark.parametrize("fault", [_raises, _exits, _cancels_as_asyncio_does, _hangs])
 async def test_a_fault_has_the_stated_effect(autojump_clock: Any, fault: Any, phase: str, on_error: str) -> None:
     fails = 9 if phase == "on_model_error" else 0
     outcome = await run_whole(loaded("p", on_error=on_error, **{phase: fault}), fails=fails)
