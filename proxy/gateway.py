@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from providers.errors import ErrorKind, GatewayError
+from providers.errors import ErrorKind, GatewayError, RequestError
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.request_id import request_id_of
 from proxy.generation import Generation
 from proxy.observe.metrics import OPEN_REQUESTS
 from proxy.plugins.detached import DetachedWork
@@ -64,6 +65,9 @@ class Gateway:
             if match is not None:
                 await self._exchange(Exchange(self, project, match, scope, receive, send))
                 return
+        elif scope["type"] == "websocket":
+            await self._refuse_websocket(scope, receive, send)
+            return
         if self.fallback is not None:
             await self.fallback(scope, receive, send)
 
@@ -74,6 +78,25 @@ class Gateway:
         if project is None:
             return self.generation.default, scope
         return project, {**scope, "triway.project": project, "triway.path": f"/{rest.rstrip('/')}"}
+
+    async def _refuse_websocket(self, scope: Any, receive: Any, send: Any) -> None:
+        """No API here is spoken over WebSocket: the handshake is answered by HTTP, in the shape of the path's API."""
+        message = await receive()
+        if message["type"] != "websocket.connect":
+            return
+        project, scope = self._find_project(scope)
+        path = scope.get("triway.path", scope["path"])
+        error = RequestError(f"there is no WebSocket at {path[:200]}; ask by HTTP", status=404)
+        headers = dict(scope["headers"])
+        request_id = request_id_of(headers.get(self.request_id_header))
+        body = (project.routes.api_of(path) or project.apis[0]).transform_error(error, request_id)
+        head = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (self.request_id_header, request_id.encode("latin-1")),
+        ]
+        await send({"type": "websocket.http.response.start", "status": error.status, "headers": head})
+        await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
     async def _exchange(self, exchange: Exchange) -> None:
         generation = exchange.generation

@@ -137,9 +137,11 @@ class Exchange:
             if outcome.in_band and outcome.served is not None:
                 outcome.served.metrics.open_streams.dec()
             outcome.duration = trio.current_time() - self.started_at
-            record(outcome)
-            if self.plugins is not None:
-                with_plugins.end(self)
+            try:
+                record(outcome)
+            finally:
+                if self.plugins is not None:
+                    with_plugins.end(self)
 
     async def _live(self) -> None:
         error: GatewayError | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from prometheus_client import Counter
 
 from providers.errors import GatewayError, ProviderError
 from providers.model import RequestNotes, Usage
@@ -56,8 +57,8 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 def record(outcome: Outcome) -> None:
     """Count the outcome and write its log line."""
-    _count(outcome)
     _log(outcome)
+    _count(outcome)
 
 
 def _count(outcome: Outcome) -> None:
@@ -77,16 +78,12 @@ def _count(outcome: Outcome) -> None:
         model.upstream_error(outcome.error.kind).inc()
     usage = outcome.usage
     if usage is not None:
-        if usage.prompt_tokens:
-            model.prompt_tokens.inc(usage.prompt_tokens)
-        if usage.completion_tokens:
-            model.completion_tokens.inc(usage.completion_tokens)
+        _add(model.prompt_tokens, usage.prompt_tokens)
+        _add(model.completion_tokens, usage.completion_tokens)
         details = usage.details
         if details is not None:
-            if details.cached_tokens:
-                model.cached_tokens.inc(details.cached_tokens)
-            if details.reasoning_tokens:
-                model.reasoning_tokens.inc(details.reasoning_tokens)
+            _add(model.cached_tokens, details.cached_tokens)
+            _add(model.reasoning_tokens, details.reasoning_tokens)
     notes = outcome.notes
     if notes is not None:
         if notes.retries:
@@ -97,6 +94,12 @@ def _count(outcome: Outcome) -> None:
             model.dropped_parameters.inc(len(notes.dropped))
     if outcome.dropped_blocks:
         model.dropped_blocks.inc(outcome.dropped_blocks)
+
+
+def _add(counter: Counter, tokens: int | None) -> None:
+    """Count what a provider says that it used, unless it is nothing that can be counted."""
+    if isinstance(tokens, int) and tokens > 0:
+        counter.inc(tokens)
 
 
 def _log(outcome: Outcome) -> None:

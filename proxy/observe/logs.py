@@ -20,6 +20,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console", "auto"]
 
+_OURS = ("triway", "proxy", "providers", "hypercorn")
+"""The loggers that may write at level debug."""
+
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -57,7 +60,10 @@ def configure_logging(level: Level = "info", format: Format = "auto", stream: Te
         _write_request = _json_writer(out)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(number)
+    # Libraries show headers, keys among them, at level debug: hpack, httpcore, botocore ... So that is for ours alone.
+    root.setLevel(max(number, logging.INFO))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(number)
     # The client libraries' own request lines would name URLs and repeat ours.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 

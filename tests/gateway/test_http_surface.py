@@ -48,6 +48,24 @@ async def test_ready_turns_503_when_a_stop_was_asked_for_while_health_stays() ->
     assert health.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("/v1/realtime?model=plain", "openai"), ("/anthropic/v1/messages", "anthropic"), ("/x", "openai")],
+)
+async def test_a_websocket_is_refused_in_the_shape_of_the_api(path: str, shape: str) -> None:
+    async with serving(listed_models()) as gateway, RawClient(gateway.port) as client:
+        await client.send(
+            b"GET %s HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n" % path.encode()
+        )
+        await client.read_to_end()
+    head, _, body = client.received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    error = json.loads(body)
+    assert (error.get("type") == "error") == (shape == "anthropic")
+    assert error["error"]["message"].startswith("there is no WebSocket at /")
+
+
 async def test_metrics_are_served_as_text() -> None:
     async with serving(listed_models()) as gateway, gateway.http() as http:
         answer = await http.get("/metrics")

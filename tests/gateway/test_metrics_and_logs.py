@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,8 @@ from proxy.observe.logs import configure_logging
 from tests.support.client import PATHS, RawClient, body_for
 from tests.support.flood import FLOOD
 from tests.support.gateway import HI, gateway_to, model, openai_client, serving, wait_until
-from tests.support.process import triway_serving
+from tests.support.plugins import plugin_class
+from tests.support.process import ROOT, triway_serving
 
 APIS = ["openai-chat", "anthropic-messages"]
 WHOLE = {api: load_recording(BUNDLED / api / "json" / "text.json") for api in APIS}
@@ -422,3 +424,48 @@ async def test_with_two_workers_metrics_are_the_sum_over_both(tmp_path: Path) ->
         assert sum(values.values()) == count, text
         assert not any(name == "pid" for labels in values for name, _ in labels)
     assert "triway_open_requests" in texts[0]
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": -1, "completion_tokens": -2}, {"prompt_tokens": 3}])
+async def test_counts_that_make_no_sense_keep_nothing_from_being_recorded(usage: dict[str, int]) -> None:
+    ended: list[int] = []
+    answer = {
+        "id": "a",
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {**usage, "prompt_tokens_details": {"cached_tokens": -1}},
+    }
+    log = io.StringIO()
+    counts = Counts()
+    watcher = plugin_class("watcher", before_model=lambda context: context.defer(lambda: ended.append(1)))
+    play = Play(Answer(headers={"content-type": "application/json"}, body=json.dumps(answer).encode()))
+    async with gateway_to("openai-chat", play, log=log, plugins=[watcher]) as (_, gateway), gateway.http() as http:
+        got = await http.post(PATHS["openai-chat"], json=body_for("openai-chat"))
+        await wait_until(lambda: not gateway.gateway.exchanges)
+    assert got.status_code == 200
+    (line,) = request_lines(log)
+    assert line["prompt_tokens"] == usage["prompt_tokens"]
+    assert ended == [1]
+    assert counts("requests_total", status="200") == 1
+    assert counts("tokens_total", kind="prompt") == max(0, usage["prompt_tokens"])
+
+
+def test_at_level_debug_libraries_show_no_headers() -> None:
+    log = io.StringIO()
+    try:
+        configure_logging("debug", "json", log)
+        for name in ("hpack.hpack", "httpcore.http2", "botocore.auth", "h2", "anything"):
+            logging.getLogger(name).debug("authorization: canary")
+        logging.getLogger("triway.provider").debug("ours")
+        logging.getLogger("anything").info("a library's word")
+    finally:
+        configure_logging("error", "json")
+    assert [json.loads(line)["event"] for line in log.getvalue().splitlines()] == ["ours", "a library's word"]
+
+
+def test_every_metric_is_in_the_documentation() -> None:
+    documented = (ROOT / "docs" / "operations.md").read_text()
+    found = re.findall(r"^# HELP (\w+)", metrics.render().decode(), re.MULTILINE)
+    names = [name for name in found if not name.endswith("_created")]
+    assert len(names) > 20
+    assert [name for name in names if f"`{name}`" not in documented] == []
