@@ -148,8 +148,9 @@ class Entries:
             return Conditions()
         usable: dict[str, Any] = {}
         for key, patterns in value.items():
-            items = patterns.items() if isinstance(patterns, dict) else enumerate(patterns) if patterns else ()
-            for place, pattern in items if isinstance(patterns, (dict, list)) else ():
+            found = list(patterns.items()) if isinstance(patterns, dict) else []
+            found += enumerate(patterns) if isinstance(patterns, list) else []
+            for place, pattern in found:
                 self._check_pattern(key, pattern, at.at(key, place))
             usable[key] = patterns
         try:

@@ -7,6 +7,7 @@ loop does, or in a thread beside it; it may read files and import code.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ class _Loading:
         for key in INHERITED:
             own = _items(project, key)
             self._check_names(own, "projects", index, key)
+            self._check_switched_off(top[key], own, "projects", index, key)
             merged[key] = inherit(top[key], own, key, ("projects", index))
         return self._made(name, str(project.get("description", "")), merged, where("projects", index, "adapters"))
 
@@ -160,10 +162,44 @@ class _Loading:
             tls[key] = str(file.absolute())
             if not file.is_file():
                 self._checker.tell(at, f"no such file: {file}")
+                return
+        # After another fault there may be none that can be used.
+        if not self._checker.problems and {"certFile", "keyFile"} <= set(tls):
+            self._check_certificates(tls)
+
+    def _check_certificates(self, tls: Config) -> None:
+        """They can be loaded, and belong together."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        at = where("server", "tls", "certFile")
+        try:
+            # An encrypted key would have OpenSSL ask for its password on the terminal.
+            context.load_cert_chain(tls["certFile"], tls["keyFile"], password=lambda: b"")
+            if "caFile" in tls:
+                at = where("server", "tls", "caFile")
+                context.load_verify_locations(tls["caFile"])
+        except (ssl.SSLError, OSError, TypeError, ValueError) as error:
+            if isinstance(error, ssl.SSLError) and "MISMATCH" in (error.reason or ""):
+                self._checker.tell(at, "the key in keyFile belongs to another certificate")
+            elif isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
+                self._checker.tell(at, "cannot be used; expected PEM files, the key without a password")
+            else:
+                self._checker.tell(at, f"cannot be read: {error.strerror}")
+
+    def _check_switched_off(self, inherited: Sequence[Merged], own: Sequence[Any], *path: str | int) -> None:
+        """Who writes `enabled: false` under a name alone means an entry of the top level: a misspelt one stays on."""
+        names = {name for entry in inherited if (name := _name(entry.value)) is not None}
+        for index, entry in enumerate(own):
+            name = _name(entry)
+            if name is None or name in names or path[-1] == "adapters" or set(entry) != {"name", "enabled"}:
+                continue
+            at = where(*path, index, "name")
+            if entry["enabled"] is False and not self._checker.is_unknown(at):
+                known = f"; there are {', '.join(map(repr, sorted(names)))}" if names else ""
+                self._checker.tell(at, f"there is no {_WHAT[str(path[-1])]} {name!r} to switch off{known}")
 
     def _check_names(self, entries: Sequence[Any], *path: str | int) -> None:
         """Names are unique in a list."""
-        what = {"models": "model", "plugins": "plugin", "adapters": "adapter", "projects": "project"}[str(path[-1])]
+        what = _WHAT[str(path[-1])]
         first: dict[str, int] = {}
         for index, entry in enumerate(entries):
             name = _name(entry)
@@ -174,6 +210,9 @@ class _Loading:
                 line = self._checker.line(where(*path, first[name], "name"))
                 self._checker.tell(at, f"duplicate {what} name {name!r}, first on line {line}")
             first.setdefault(name, index)
+
+
+_WHAT = {"models": "model", "plugins": "plugin", "adapters": "adapter", "projects": "project"}
 
 
 def _name(entry: Any) -> str | None:

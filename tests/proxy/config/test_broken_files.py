@@ -188,6 +188,22 @@ ROWS: dict[str, tuple[str, list[str]]] = {
             "gateway.yaml:4: server.gracefulTimeout: expected at least 0, got integer -1",
         ],
     ),
+    "a condition that is no list, under an unknown name": (
+        MODELS + "plugins: [{name: guard, conditions: {model: true}}]\n",
+        ["gateway.yaml:2: plugins[0].conditions.model: unknown key; did you mean 'models'?"],
+    ),
+    "switched off under a wrong name": (
+        MODELS + "projects:\n  - name: research\n    models: [{name: em, enabled: false}]\n",
+        ["gateway.yaml:4: projects[0].models[0].name: there is no model 'em' to switch off; there are 'a'"],
+    ),
+    "a plugin that is switched off under a wrong name": (
+        MODELS + "plugins: [{name: limits, type: rate-limit, config: {limits: [{name: a, requests: 1, per: day}]}}]\n"
+        "projects:\n  - name: research\n    plugins: [{name: rate-limit, enabled: false}]\n",
+        [
+            "gateway.yaml:5: projects[0].plugins[0].name: there is no plugin 'rate-limit' to switch off; there are"
+            " 'limits'"
+        ],
+    ),
     "empty host": (MODELS + "server: {host: ''}\n", ["gateway.yaml:2: server.host: must not be empty"]),
     "header name with a space": (
         MODELS + "server: {requestIdHeader: request id}\n",
@@ -200,6 +216,10 @@ ROWS: dict[str, tuple[str, list[str]]] = {
     "tls file that is not there": (
         MODELS + "server:\n  tls:\n    certFile: ext.py\n    keyFile: keys/a.pem\n",
         ["gateway.yaml:5: server.tls.keyFile: no such file: keys/a.pem"],
+    ),
+    "tls files that hold something else": (
+        MODELS + "server:\n  tls:\n    certFile: ext.py\n    keyFile: ext.py\n",
+        ["gateway.yaml:4: server.tls.certFile: cannot be used; expected PEM files, the key without a password"],
     ),
     "unknown log level": (
         MODELS + "logging: {level: warn}\n",

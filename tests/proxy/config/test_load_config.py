@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trustme
 
 from proxy.config import ConfigError, LoggingConfig, MetricsConfig, ServerConfig, load_config
 
@@ -48,8 +49,9 @@ def test_the_defaults_are_the_promised_ones() -> None:
 
 
 def test_every_key_arrives(folder: Any) -> None:
-    folder.write("certs/cert.pem", "")
-    folder.write("certs/key.pem", "")
+    issued = trustme.CA().issue_cert("localhost")
+    folder.write("certs/cert.pem", issued.cert_chain_pems[0].bytes().decode())
+    folder.write("certs/key.pem", issued.private_key_pem.bytes().decode())
     config = folder.load(
         """
         server:
@@ -310,3 +312,12 @@ def test_the_error_carries_the_facts(folder: Any) -> None:
     assert (problem.file, problem.line, problem.column) == ("gateway.yaml", 3, 45)
     assert problem.path == ("models", 0, "config", "timeout")
     assert str(caught.value) == "gateway.yaml:3: models[0].config.timeout: expected integer, got string 'abc'"
+
+
+def test_a_key_of_another_certificate(folder: Any) -> None:
+    first, second = trustme.CA().issue_cert("localhost"), trustme.CA().issue_cert("localhost")
+    folder.write("cert.pem", first.cert_chain_pems[0].bytes().decode())
+    folder.write("key.pem", second.private_key_pem.bytes().decode())
+    assert folder.problems(
+        "models: [{name: a, type: basic}]\nserver: {tls: {certFile: cert.pem, keyFile: key.pem}}\n"
+    ) == ["gateway.yaml:2: server.tls.certFile: the key in keyFile belongs to another certificate"]
