@@ -56,6 +56,8 @@ class Gateway:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
+            if scope["path"].startswith("//"):  # a base URL that ends with a slash
+                scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
             project = self.generation.default
             match = project.routes.match(scope["method"], scope["path"])
             if match is None:

@@ -48,6 +48,14 @@ async def test_ready_turns_503_when_a_stop_was_asked_for_while_health_stays() ->
     assert health.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["//v1/chat/completions", "//v1/models", "///health"])
+async def test_a_base_url_that_ends_with_a_slash(path: str) -> None:
+    async with gateway_to("openai-chat", Play(WHOLE["openai-chat"])) as (_, gateway), gateway.http() as http:
+        url = f"{gateway.url}{path}"
+        answer = await (http.post(url, json=body_for("openai-chat")) if "chat" in path else http.get(url))
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "shape"),
     [("/v1/realtime?model=plain", "openai"), ("/anthropic/v1/messages", "anthropic"), ("/x", "openai")],
