@@ -149,7 +149,7 @@ class ProviderError(GatewayError):
         self.raw = raw
         """The provider's error as it came (a body, or an event in a stream): relayed to a client of the same API."""
         self.raw_is_event = False
-        """`raw` is an event, framed as such: it fits into a stream that has begun, and nowhere else. A body does not."""
+        """Whether `raw` is an event, framed as such, which fits into a stream that has begun; a body does not."""
         self.headers = headers or {}
         """The provider's response headers that may go on to the client (names in lower case)."""
 

@@ -37,6 +37,7 @@ from providers.errors import (
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
 from providers.http.idle import IdleDeadline
+from providers.http.masking import mask_credentials
 from providers.http.opened import AFTER_DONE_GRACE, OpenedStream, feed_of
 from providers.http.outgoing import OutgoingRequest
 from providers.http.reading import MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, UNREADABLE, read_all, read_answer
@@ -47,7 +48,7 @@ from providers.model import EventKind, LLMRequest, LLMResponse, ServiceRequest, 
 from providers.model.text_run import TextRun, expand
 from providers.provider import ChunkEmitter, PhaseExecution, Provider, RelayRequest
 from providers.transport import ConnectionPool
-from providers.transport.base import Upstream, UpstreamResponse
+from providers.transport.base import Headers, Upstream, UpstreamResponse
 from providers.wire.base import StreamDecoder
 from providers.wire.sse import SSEvent
 
@@ -298,19 +299,19 @@ class HTTPProvider(Provider):
             if good:
                 return response
             names = {key.decode("latin-1"): text.decode("latin-1") for key, text in response.headers}
-            error = await self._error_of(response, names)
+            error = await self._error_of(response, names, headers)
             error.headers = notes.headers
             raise error
         finally:
             if not good:
                 response.close()
 
-    async def _error_of(self, response: UpstreamResponse, headers: dict[str, str]) -> ProviderError:
+    async def _error_of(self, response: UpstreamResponse, headers: dict[str, str], sent: Headers) -> ProviderError:
         status = response.status
         if status < 400:
             return BadResponseError(f"the provider answered with a redirect (status {status}); check baseUrl")
         try:
-            body = await read_all(response, MAX_ERROR_BYTES)
+            body = mask_credentials(await read_all(response, MAX_ERROR_BYTES), sent)
         except ProviderError:
             body = b""  # the status says enough
         try:

@@ -15,7 +15,7 @@ from conformance.replay.faults import Expectation
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from tests.support import facts
-from tests.support.client import RawClient
+from tests.support.client import PATHS, RawClient, body_for
 from tests.support.gateway import HI, Running, gateway_to, model, serving
 
 APIS = ["openai-chat", "anthropic-messages"]
@@ -171,3 +171,20 @@ async def test_the_refused_key_of_the_gateway_is_not_shown_to_the_client() -> No
         received = await client.read_to_end()
     assert b" 401 " in received.split(b"\r\n")[0]
     assert b"sk-upst" not in received
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
+@pytest.mark.parametrize("client", APIS)
+@pytest.mark.parametrize("provider", APIS)
+async def test_a_key_that_the_provider_quotes_does_not_reach_the_client(
+    client: str, provider: str, status: int
+) -> None:
+    key, custom = "sk-upstream-0123456789", "canary-0123456789"
+    told = f"no credit left for key {key}, nor for {custom}"
+    body = {"type": "error", "error": {"type": "invalid_request_error", "message": told}}
+    refusal = Answer(status=status, headers={"content-type": "application/json"}, body=json.dumps(body).encode())
+    config = {"apiKey": key, "customHeaders": {"x-team-token": custom}}
+    async with gateway_to(provider, Play(refusal), config=config) as (_, gateway), gateway.http() as http:
+        answer = await http.post(PATHS[client], json=body_for(client, stream=False))
+    assert answer.status_code == status
+    assert "no credit left for key ***, nor for ***" in answer.text
