@@ -65,7 +65,7 @@ SCHEMA: Schema = {
                         "description": "Who shares it: everybody (`all`), or each key, user, model, address or project "
                         "has it for itself; several together: each combination. Keys are known from an authentication "
                         "plugin of a lower priority. A model is the entry of `models` that is asked, however the "
-                        "client spelt it.",
+                        "client spelt it. Projects count apart in any case.",
                     },
                     "requests": _cap("Requests in each window. So many may come at once; then they come back evenly."),
                     "tokens": _cap(
