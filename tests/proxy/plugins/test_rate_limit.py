@@ -262,6 +262,15 @@ async def test_requests_at_the_same_time_and_their_end_however_it_comes() -> Non
     await asked(plugin)
 
 
+async def test_a_request_may_take_longer_than_any_lease(autojump_clock: MockClock) -> None:
+    plugin = await configured(RateLimit, limits=[{"name": "x", "concurrency": 1}], leaseTimeout=1000)
+    run = await asked(plugin)
+    await trio.sleep(50_000)
+    assert (await refused(plugin)).status == 429
+    over(run)
+    await asked(plugin)
+
+
 async def test_tokens_are_paid_for_when_they_are_known(autojump_clock: MockClock) -> None:
     plugin = await configured(RateLimit, limits=[{"name": "x", "tokens": 100}])
     run = await asked(plugin, request_of(text="x" * 80))

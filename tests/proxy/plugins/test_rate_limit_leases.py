@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +168,23 @@ async def test_tokens_that_are_settled_while_redis_is_away_are_settled_when_it_i
             line.becomes("whole")
             await wait_until(lambda: nothing_owed(plugin))
             assert "'t'" in (await refused(other)).message
+
+
+async def test_a_name_server_that_hangs_holds_no_request_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+
+    def resolve(*_: Any, **__: Any) -> Any:
+        hanging.wait()
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    plugin = await three_at_a_time("redis://nowhere.invalid:6379/0", limits=[{"name": "x", "requests": 20}])
+    async with beside(plugin):
+        with trio.fail_after(60):
+            for _ in range(20):
+                over(await asked(plugin))
+            assert (await refused(plugin)).status == 429, "this process counts"
+    hanging.set()
 
 
 async def test_projects_count_apart(redis_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 import time
 from collections.abc import Sequence
@@ -160,7 +161,7 @@ class RateLimit(Plugin):
                     self._store_failed(error)
             if self._on_store_error != "local":
                 return None
-        return None, self._local.take_now(demands)
+        return None, self._local.take_now([_for_good(demand) for demand in demands])
 
     # -- when it is over ----------------------------------------------------------------------------------------------
 
@@ -184,6 +185,11 @@ class RateLimit(Plugin):
             exception=type(error).__name__,
             until_then=self._on_store_error,
         )
+
+
+def _for_good(demand: Demand) -> Demand:
+    """For this process' own counts: who holds a slot there always gives it back, and nobody renews it."""
+    return msgspec.structs.replace(demand, lease=math.inf) if isinstance(demand, Slots) else demand
 
 
 def _asked(context: PluginContext) -> str:
