@@ -338,7 +338,7 @@ async def test_through_redis_slots_and_tokens_come_back(redis_url: str) -> None:
         run = await asked(plugin)
         assert "'x'" in (await refused(other)).message
         over(run, 150)
-        await wait_until(lambda: nothing_owed(plugin))
+        await wait_until(lambda: nothing_owed(plugin), seconds=30)
         assert "'t'" in (await refused(other)).message
 
 

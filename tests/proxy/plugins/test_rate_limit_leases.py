@@ -33,7 +33,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def three_at_a_time(url: str, prefix: str = "", **config: Any) -> LoadedPlugin:
-    redis = {"url": url, "prefix": prefix or f"test-{uuid.uuid4().hex}", "timeout": 300}
+    redis = {"url": url, "prefix": prefix or f"test-{uuid.uuid4().hex}", "timeout": config.pop("timeout", 5000)}
     limits = config.pop("limits", [{"name": "x", "concurrency": 3}])
     return await configured(RateLimit, limits=limits, redis=redis, **config)
 
@@ -49,7 +49,7 @@ async def admitted(plugin: LoadedPlugin) -> int:
     assert status == 429
     for run in runs:
         over(run)
-    await wait_until(lambda: nothing_owed(plugin))
+    await wait_until(lambda: nothing_owed(plugin), seconds=30)
     return len(runs)
 
 
@@ -59,7 +59,7 @@ async def test_requests_that_end_while_redis_is_away_give_their_slots_back(
 ) -> None:
     prefix = f"test-{uuid.uuid4().hex}"
     async with redis_line(tmp_path / "line.sock", redis_url) as line:
-        plugin, other = await three_at_a_time(line.url, prefix), await three_at_a_time(redis_url, prefix)
+        plugin, other = await three_at_a_time(line.url, prefix, timeout=1000), await three_at_a_time(redis_url, prefix)
         async with beside(plugin, other):
             runs = [await asked(plugin) for _ in range(3)]
             assert (await refused(other)).status == 429
@@ -68,7 +68,7 @@ async def test_requests_that_end_while_redis_is_away_give_their_slots_back(
                 over(run)
             await trio.sleep(0.5)
             line.becomes("whole")
-            await wait_until(lambda: nothing_owed(plugin))
+            await wait_until(lambda: nothing_owed(plugin), seconds=30)
             assert await admitted(other) == 3
 
 
@@ -93,14 +93,14 @@ async def test_a_worker_that_stops_owes_nothing(redis_url: str) -> None:
 
 async def test_slots_are_leased_for_a_short_while_and_renewed_while_requests_run(redis_url: str) -> None:
     prefix = f"test-{uuid.uuid4().hex}"
-    alive = await three_at_a_time(redis_url, prefix, leaseTimeout=1000)
-    dead = await three_at_a_time(redis_url, prefix, leaseTimeout=1000)
+    alive = await three_at_a_time(redis_url, prefix, leaseTimeout=3000, timeout=1000)
+    dead = await three_at_a_time(redis_url, prefix, leaseTimeout=3000, timeout=1000)
     await asked(dead)
     await asked(dead)
     async with beside(alive):
         await asked(alive)
         assert (await refused(alive)).status == 429
-        await trio.sleep(1.5)
+        await trio.sleep(4)
         assert await admitted(alive) == 2, "those of the dead are free; the one that runs is not"
     await dead.plugin.aclose()
 
@@ -130,7 +130,7 @@ async def test_what_a_cancelled_request_took_after_all_is_given_back(redis_url: 
             run.close()
             store._scripts["take"] = taking
             assert not nothing_owed(plugin)
-            await wait_until(lambda: nothing_owed(plugin))
+            await wait_until(lambda: nothing_owed(plugin), seconds=30)
             assert await admitted(plugin) == 1
 
 
@@ -156,7 +156,7 @@ async def test_tokens_that_are_settled_while_redis_is_away_are_settled_when_it_i
 ) -> None:
     prefix, limits = f"test-{uuid.uuid4().hex}", [{"name": "t", "tokens": 100, "per": "day"}]
     async with redis_line(tmp_path / "line.sock", redis_url) as line:
-        plugin = await three_at_a_time(line.url, prefix, limits=limits, onStoreError="closed")
+        plugin = await three_at_a_time(line.url, prefix, limits=limits, onStoreError="closed", timeout=1000)
         other = await three_at_a_time(redis_url, prefix, limits=limits)
         async with beside(plugin, other):
             run = await asked(plugin)
@@ -166,7 +166,7 @@ async def test_tokens_that_are_settled_while_redis_is_away_are_settled_when_it_i
             await trio.sleep(0.2)
             await asked(other)
             line.becomes("whole")
-            await wait_until(lambda: nothing_owed(plugin))
+            await wait_until(lambda: nothing_owed(plugin), seconds=30)
             assert "'t'" in (await refused(other)).message
 
 
@@ -178,7 +178,9 @@ async def test_a_name_server_that_hangs_holds_no_request_up(monkeypatch: pytest.
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    plugin = await three_at_a_time("redis://nowhere.invalid:6379/0", limits=[{"name": "x", "requests": 20}])
+    plugin = await three_at_a_time(
+        "redis://nowhere.invalid:6379/0", limits=[{"name": "x", "requests": 20}], timeout=100
+    )
     async with beside(plugin):
         with trio.fail_after(60):
             for _ in range(20):
