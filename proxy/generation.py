@@ -21,8 +21,9 @@ from proxy.apis.allowed_paths import Rule
 from proxy.apis.cards import card_of
 from proxy.config import GatewayConfig, ModelEntry, PluginEntry, ProjectConfig
 from proxy.exchange.model import ServedModel
-from proxy.observe.logs import get_logger
+from proxy.observe.logs import describe_exception, get_logger
 from proxy.observe.metrics import ModelMetrics
+from proxy.plugins.base import Plugin
 from proxy.plugins.loaded import LoadedPlugin
 from proxy.plugins.pipeline import Pipeline
 from proxy.project import Project
@@ -47,7 +48,8 @@ class Generation:
         """Requests, and detached work, that still need it."""
         self._idle: trio.Event | None = None
         self._made: dict[tuple[type[Extension], bytes], Extension] = {}
-        self._plugins: list[Extension] = []
+        self._plugins: list[Plugin] = []
+        self._beside = trio.CancelScope()
         self._configured: set[int] = set()
         self._api_configs: dict[int, Config] = {}
         self._names: dict[int, str] = {}
@@ -93,9 +95,18 @@ class Generation:
             if not ready:
                 await self.stop()
 
+    async def run_beside(self) -> None:
+        """What plugins do beside the requests, until `stop`. Once, after `start`."""
+        with self._beside:
+            async with trio.open_nursery() as nursery:
+                for plugin in self._plugins:
+                    if type(plugin).run_beside is not Plugin.run_beside:
+                        nursery.start_soon(_run, self._names[id(plugin)], plugin)
+
     async def stop(self) -> None:
         """Close every extension, all at once, under one deadline that holds also while the app is being cancelled."""
-        extensions = [*self._made.values(), *self._plugins]
+        self._beside.cancel()
+        extensions: list[Extension] = [*self._made.values(), *self._plugins]
         self._made, self._plugins = {}, []
         with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT, shield=True):
             async with trio.open_nursery() as nursery:
@@ -167,6 +178,13 @@ class Generation:
             on_error=entry.on_error,
             timeouts=entry.timeouts,
         )
+
+
+async def _run(name: str, plugin: Plugin) -> None:
+    try:
+        await plugin.run_beside()
+    except Exception as error:  # noqa: BLE001 - one plugin's fault must not end the app, nor the others' work
+        get_logger().error("what a plugin does beside requests ended", plugin=name, **describe_exception(error))
 
 
 async def _close(name: str, extension: Extension) -> None:

@@ -50,6 +50,7 @@ class Life:
         """Configure everything, and start what runs beside requests. Raises `StartError`."""
         await self._gateway.generation.start()
         self._nursery = await self.app.nursery.start(self._run_beside)
+        self._nursery.start_soon(self._gateway.generation.run_beside)
 
     async def stop(self) -> None:
         """Finish the detached work within its deadline, then close everything."""
@@ -107,6 +108,7 @@ class Life:
         old = self._gateway.install(new)
         self._retiring.add(old)
         assert self._nursery is not None
+        self._nursery.start_soon(new.run_beside)
         self._nursery.start_soon(self._retire, old)
         if config.logging.level != old.config.logging.level:
             set_level(config.logging.level)

@@ -56,6 +56,11 @@ class Project:
         found = self._models.resolve(name)
         return found[0].health if found is not None else None
 
+    def entry_of(self, name: str) -> str | None:
+        """The name of the entry that serves a model name; None: there is none."""
+        found = self._models.resolve(name)
+        return found[0].name if found is not None else None
+
     def models_path(self, path: str) -> str | None:
         """What stands behind `BASE/models` in a path: "" for the list, a model's name for one; None: no such path."""
         for api in self.apis:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from providers.extension import Config, Extension
+from providers.extension import Config, Extension, Schema
 from providers.registry import (
     ExtensionLoadError,
     Registry,
@@ -93,6 +93,7 @@ class Extensions:
         config: Config = self._checker.check(cls.metadata.configuration_schema, raw, at)
         if len(self._checker.problems) > before or self._checker.holds_unknown(at):
             return None
+        make_absolute(cls.metadata.configuration_schema, config, self._folder)
         fault = self._ask(cls, kind, config, at)
         if fault is None:
             return config
@@ -119,3 +120,13 @@ class Extensions:
             case _:
                 got = type(verdict).__name__
                 return f"validate_config of {kind} {name!r} returned {got}; expected True, False or a sentence"
+
+
+def make_absolute(schema: Schema, config: Config, folder: Path) -> None:
+    """Have the names of files in `config` (`format: path` in the schema) start from the configuration file's folder."""
+    for name, sub in schema.get("properties", {}).items():
+        value = config.get(name)
+        if isinstance(value, str) and sub.get("format") == "path":
+            config[name] = str((folder / value).absolute())
+        elif isinstance(value, dict):
+            make_absolute(sub, value, folder)

@@ -281,7 +281,7 @@ class Exchange:
         if notes.dropped:
             headers.append((b"x-triway-dropped", ", ".join(map(_printable, notes.dropped)).encode("ascii")))
         if notes.headers and served is not None and served.provider.api == self.api.api:
-            headers += encoded(notes.headers)
+            headers += self._unless_said(notes.headers)
         return headers
 
     # -- telling what went wrong --------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ class Exchange:
             return
         headers = self._base_headers()
         if isinstance(error, ProviderError):
-            headers += encoded({k: v for k, v in error.headers.items() if k != "retry-after"})
+            headers += self._unless_said({k: v for k, v in error.headers.items() if k != "retry-after"})
         if error.retry_after is not None:
             headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after)))
         body = relayed or self.api.transform_error(error, self.request_id)
@@ -318,6 +318,12 @@ class Exchange:
         if self.plugins is not None:
             headers += encoded(self.plugins.context.response_headers)
         return headers
+
+    def _unless_said(self, headers: Mapping[str, str]) -> Headers:
+        """A provider's headers, but for those that a plugin has a word of its own for: what the client may still do
+        is for the gateway's limits to say, where it has any."""
+        said = self.plugins.context.response_headers if self.plugins is not None else ()
+        return encoded({name: value for name, value in headers.items() if name.lower() not in said})
 
     def _out_of_time(self) -> GatewayError:
         outcome = self.outcome

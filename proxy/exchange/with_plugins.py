@@ -50,6 +50,7 @@ def begin(exchange: Exchange, request: LLMRequest) -> PipelineRun:
         query=scope["query_string"].decode("latin-1"),
         client_ip=client[0] if client else None,
         health=project.health_of,
+        entry_of=project.entry_of,
     )
     exchange.outcome.requested_model = request.model
     run = exchange.plugins = PipelineRun(project.pipeline, context)
@@ -97,6 +98,9 @@ def end(exchange: Exchange) -> None:
     assert run is not None
     context = run.context
     context.status, context.departed, context.error = outcome.recorded_status, outcome.departed, outcome.error
+    context.usage, context.answered_by = outcome.usage, outcome.answered_by
+    if context.served_model is None and outcome.served is not None:
+        context.served_model, context.target_model_provider = outcome.served.name, outcome.served.provider_type
     figures = {
         "duration_ms": outcome.duration * 1000,
         "ttft_ms": outcome.first_token * 1000 if outcome.first_token is not None else None,
@@ -105,10 +109,10 @@ def end(exchange: Exchange) -> None:
         "bytes_out": outcome.bytes_out,
     }
     context.metrics = {**context.metrics, **{name: value for name, value in figures.items() if value is not None}}
+    if run.sent is not None and run.has_work_left():
+        context.response = run.sent()
     if not run.close():
         return
-    if run.sent is not None:
-        context.response = run.sent()
     generation = exchange.generation
     generation.acquire()
     exchange.gateway.detached.submit(run.detached, generation.release)
@@ -201,6 +205,7 @@ class _Completion:
             if turn is Turn.GOES_ON or turn is Turn.ENDS:
                 break
             run.again()
+            self._context.continued = turn is Turn.CONTINUES
             answer = None
             assert lane is not None
             lane.carries = turn is Turn.CONTINUES and lane.chain.carries

@@ -40,6 +40,13 @@ class Plugin(Extension):
         name that the project has no model for is an error of the file."""
         return ()
 
+    async def run_beside(self) -> None:
+        """What goes on beside the requests, for all of them together: renewing, refreshing, flushing.
+
+        Started after `configure` in the app's supervised nursery, cancelled before `aclose`. It may return; if it
+        raises, that is logged and it is not started again.
+        """
+
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         """The request was understood; no model was chosen yet. Lower priorities run first."""
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from providers.errors import GatewayError
-from providers.model import LLMRequest, LLMResponse
+from providers.model import LLMRequest, LLMResponse, Usage
 from proxy.apis.base import ModelCard
 from proxy.routing.health import ModelHealth
 from proxy.routing.plan import RoutePlan
@@ -57,11 +57,14 @@ class PluginContext:
         "_raw_headers",
         "_raw_query",
         "adapter",
+        "answered_by",
         "available_models",
         "chunk",
         "client_ip",
+        "continued",
         "credentials",
         "departed",
+        "entry_of",
         "error",
         "experiment_id",
         "experiment_variant",
@@ -86,6 +89,7 @@ class PluginContext:
         "stream_data",
         "target_model",
         "target_model_provider",
+        "usage",
         "user_id",
     )
 
@@ -103,6 +107,7 @@ class PluginContext:
         query: str = "",
         client_ip: str | None = None,
         health: Callable[[str], ModelHealth | None] = lambda model: None,
+        entry_of: Callable[[str], str | None] = lambda model: model,
     ) -> None:
         self.project = project
         """The project's name."""
@@ -122,6 +127,8 @@ class PluginContext:
         """The project's models."""
         self.health = health
         """How the model of a name has been doing; None: there is no such model."""
+        self.entry_of = entry_of
+        """The entry of `models` that serves a model name, as the file names it; None: there is none."""
         self.target_model: str | None = None
         """The model's name that a plugin chose; None: the request's own."""
         self.served_model: str | None = None
@@ -154,12 +161,19 @@ class PluginContext:
         """What went wrong, if something did."""
         self.retry_count = 0
         """How many times the model was asked again."""
+        self.continued = False
+        """In a stream: the client has been sent what the model said before it was asked again, as well."""
         self.experiment_id: str | None = None
         self.experiment_variant: str | None = None
+        self.usage: Usage | None = None
+        """When the request is over: what the models that were asked took for it, all turns together, as far as they
+        told. A plugin's own answer takes nothing."""
+        self.answered_by: str | None = None
+        """When the request is over: the plugin that answered in the model's place."""
         self.status = 0
-        """`detached_after_response`: the status that was recorded (499: the client left)."""
+        """When the request is over: the status that was recorded (499: the client left)."""
         self.departed: str | None = None
-        """`detached_after_response`: why the client was gone, if it was (`disconnect`, `write_timeout`)."""
+        """When the request is over: why the client was gone, if it was (`disconnect`, `write_timeout`)."""
         self.phase: Phase = "before_model"
         self._raw_headers: Mapping[bytes, bytes] = headers or {}
         self._headers: dict[str, str] | None = None
@@ -202,7 +216,8 @@ class PluginContext:
 
     def defer(self, callback: Callable[[], object]) -> None:
         """Have `callback()` called when the request is over, whatever came of it. For what must be given back, as
-        detached work may be dropped. It must not wait; what it raises is logged."""
+        detached work may be dropped. The context is then as in `detached_after_response`. It must not wait; what it
+        raises is logged."""
         self._finalizers.append(callback)
 
     def all_credentials(self) -> dict[str, str]:

@@ -280,6 +280,11 @@ class PipelineRun:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
+    def has_work_left(self) -> bool:
+        """Whether anything looks at the request when it is over."""
+        detached = any("detached_after_response" in loaded.calls for loaded in self.taking_part)
+        return detached or bool(self.context._finalizers)
+
     def close(self) -> bool:
         """The request is over: run what was deferred. True: there is detached work. Does not wait."""
         context = self.context

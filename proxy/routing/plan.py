@@ -30,6 +30,9 @@ class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Errors after which the next candidate is tried. None: those that another model may not have."""
     deadline: float | None = None
     """How long all tries together may take before the answer begins. None: the request's own deadline only."""
+    choice: tuple[tuple[str, ...], ...] | None = None
+    """What was decided, whatever order chance, load and health have put the candidates in: plans that are equal here
+    may stand for one another, and a cache keeps their answers together. None: the candidates themselves."""
     budget: RetryBudget | None = None
     """Who pays for every request beyond the first: fallbacks, hedges, and what providers try again. None: free."""
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import trio
 import yaml
 
 from providers.errors import ErrorKind, GatewayError
-from providers.extension import Config, extension
+from providers.extension import Config, Schema, check_config, extension
 from proxy.plugins.base import Plugin
 from proxy.plugins.conditions import Matcher, compile_pattern
 from proxy.plugins.context import PluginContext
@@ -28,6 +30,8 @@ from proxy.plugins.result import ContextUpdate, PluginResult
 _HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "?key")
 """Where a key may stand beside `authorization`, in the order in which they are looked at."""
 
+_WORD = re.compile(r"[A-Za-z0-9]{1,7}|metadata")
+"""What may be shown of a file that is mixed up: no key is as short."""
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
@@ -70,25 +74,29 @@ _KEY_PROPERTIES = {
     "metadata": {"type": "object", "description": "For other plugins; laid into the request's metadata."},
 }
 
-SCHEMA = {
+_KEYS: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": _KEY_PROPERTIES,
+        "required": ["id"],
+        "additionalProperties": False,
+    },
+    "default": [],
+    "description": "The keys that are let through.",
+}
+_KEYS_SCHEMA: Schema = {"type": "object", "properties": {"keys": _KEYS}}
+
+SCHEMA: Schema = {
     "type": "object",
     "properties": {
-        "keys": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": _KEY_PROPERTIES,
-                "required": ["id"],
-                "additionalProperties": False,
-            },
-            "default": [],
-            "description": "The keys that are let through.",
-        },
+        "keys": _KEYS,
         "keysFile": {
             "type": "string",
             "minLength": 1,
+            "format": "path",
             "description": "A YAML or JSON file with more of them: a list like `keys`, or a mapping of id to key. Read "
-            "at start and on reload.",
+            "at start and on reload. Relative to the configuration file.",
         },
     },
     "additionalProperties": False,
@@ -123,17 +131,22 @@ class BasicAPIKeyAuth(Plugin):
             return str(error)
         if not keys:
             return "give 'keys' or 'keysFile': without any key nobody gets through"
-        ids = [key.id for key in keys]
-        twice = next((name for name in ids if ids.count(name) > 1), None)
-        if twice is not None:
-            return f"the id {twice!r} is given twice"
+        ids: set[str] = set()
+        first: dict[bytes, int] = {}
+        for number, key in enumerate(keys):
+            if key.id in ids:
+                return f"the id {key.id!r} is given twice"
+            ids.add(key.id)
+            same = first.setdefault(_digest(key), number)
+            if same != number:
+                return f"{_place(config, same)} and {_place(config, number)} are the same key under different ids"
         return True
 
     async def configure(self, config: Config) -> None:
         self._known = {}
-        for key in _keys_of(config):
-            digest = bytes.fromhex(key.sha256) if key.sha256 is not None else _sha256(key.key or "")
-            self._known[self._keyed(digest)] = _Known(msgspec.structs.replace(key, key=None), _matchers(key))
+        # A file may be large, or on a slow disk: that holds a thread up, never the loop.
+        for key in await trio.to_thread.run_sync(_keys_of, config):
+            self._known[self._keyed(_digest(key))] = _Known(msgspec.structs.replace(key, key=None), _matchers(key))
 
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         shown = _shown_key(context.credentials)
@@ -183,6 +196,10 @@ def _sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
+def _digest(key: KeySettings) -> bytes:
+    return bytes.fromhex(key.sha256) if key.sha256 is not None else _sha256(key.key or "")
+
+
 def _matchers(key: KeySettings) -> tuple[Matcher, ...]:
     """Raises ValueError for a pattern that cannot be used."""
     return tuple(map(compile_pattern, key.models))
@@ -199,6 +216,12 @@ def _keys_of(config: Config) -> list[KeySettings]:
     return keys
 
 
+def _place(config: Config, number: int) -> str:
+    """Where the key of this number stands."""
+    own = len(config.get("keys", []))
+    return f"keys[{number}]" if number < own else f"entry {number - own + 1} of {config['keysFile']}"
+
+
 def _keys_in(path: Path) -> list[KeySettings]:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -212,7 +235,12 @@ def _keys_in(path: Path) -> list[KeySettings]:
         raise ValueError(f"keysFile: {path} is no YAML{where}") from None  # its words may quote a key
     if isinstance(value, dict):
         value = [{"id": name, "key": key} for name, key in value.items()]
-    try:
-        return msgspec.convert(value, list[KeySettings])
-    except msgspec.ValidationError as error:
-        raise ValueError(f"keysFile: {path}: {error}") from error
+    if not isinstance(value, list):
+        raise ValueError(f"keysFile: {path}: expected a list of keys, or a mapping of id to key")
+    # Entries are named by number: in a file that is mixed up, what stands in an id's place may be a key.
+    filled, problems = check_config(_KEYS_SCHEMA, {"keys": value}, hidden=lambda path: True)
+    for problem in problems:
+        number, *rest = problem.path[1:]
+        where = f"entry {int(number) + 1}" + "".join(f".{part if _WORD.fullmatch(str(part)) else '?'}" for part in rest)
+        raise ValueError(f"keysFile: {path}: {where}: {problem.message}")
+    return msgspec.convert(filled["keys"], list[KeySettings])

@@ -1,12 +1,14 @@
 """`prompt-manager`: prompts that the gateway puts into requests, and experiments with several of them. Imports the SDK.
 
 Where more than one entry of this type takes part in a request, each changes what the one before left, by priority, and
-their metadata are merged.
+their metadata are merged, objects within objects too. So are those of one entry. Every experiment that a request is in
+stands in its metadata (`experiments`); the context's own two fields hold the last one's.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from random import Random
 from string import Template
 from typing import Any, Literal
@@ -17,6 +19,7 @@ from providers.extension import Config, Schema, extension
 from providers.model import LLMRequest, Message, TextPart
 from proxy.plugins.base import Plugin
 from proxy.plugins.context import PluginContext
+from proxy.plugins.merging import merged_deeply
 from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
 Mode = Literal["override", "before", "after", "wrapper"]
@@ -24,6 +27,10 @@ Target = Literal["system", "user"]
 
 CONTROL = "control"
 """The variant of who is in an experiment and in none of its variants."""
+
+
+EXPERIMENTS = "experiments"
+"""In the request's metadata: a list of `id` and `variant`, in the order of the plugins."""
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -52,7 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metadata: dict[str, Any] = {}
 
 
-_METADATA: Schema = {"type": "object", "description": "Laid into the request's metadata, for logs and other plugins."}
+_METADATA: Schema = {
+    "type": "object",
+    "description": "Laid into the request's metadata, for logs and other plugins; objects in it are merged key by key.",
+}
 _PROMPT: Schema = {
     "type": "object",
     "properties": {
@@ -90,7 +100,11 @@ SCHEMA: Schema = {
         "experiment": {
             "type": "object",
             "properties": {
-                "id": {"type": "string", "minLength": 1, "description": "In metadata, logs and the plugin context."},
+                "id": {
+                    "type": "string",
+                    "minLength": 1,
+                    "description": "In metadata (`experiments`), logs and the plugin context.",
+                },
                 "variants": {
                     "type": "array",
                     "minItems": 1,
@@ -155,19 +169,22 @@ class PromptManager(Plugin):
 
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         settings = self._settings
-        update = ContextUpdate(metadata=dict(settings.metadata))
+        metadata: Mapping[str, Any] = settings.metadata
+        update = ContextUpdate()
         prompts = [settings.prompt]
         if settings.experiment is not None:
             variant = self._variant_of(settings.experiment, context)
             update.experiment_id = settings.experiment.id
             update.experiment_variant = variant.name if variant is not None else CONTROL
             prompts.append(variant.prompt if variant is not None else None)
+            update.metadata = {EXPERIMENTS: _with_experiment(context, update)}
         request = context.request
         values = _values(context)
         for prompt in prompts:
             if prompt is not None:
                 request = _with_prompt(request, prompt, values)
-                update.metadata |= prompt.metadata
+                metadata = merged_deeply(metadata, prompt.metadata)
+        update.metadata = {**metadata, **update.metadata}
         if request is not context.request:
             update.request = request
         return PluginResult(context=update)
@@ -185,6 +202,13 @@ class PromptManager(Plugin):
                 return variant
             place -= variant.percentage
         return None
+
+
+def _with_experiment(context: PluginContext, update: ContextUpdate) -> list[Any]:
+    """The experiments that the request is in, and this one."""
+    before = context.metadata.get(EXPERIMENTS)
+    this = {"id": update.experiment_id, "variant": update.experiment_variant}
+    return [*(before if isinstance(before, list) else ()), this]
 
 
 def _fault_in(prompt: Prompt) -> str | None:

@@ -29,6 +29,9 @@ KEYS = [
 ]
 
 
+CANARY = hashlib.sha256(b"canary-1").hexdigest()
+
+
 async def passed(headers: dict[bytes, bytes], query: str = "", model: str = "gpt-4", **config: Any) -> PluginContext:
     """The context behind the plugin. Raises what it refuses the request with."""
     filled, problems = check_config(SCHEMA, {"keys": KEYS, **config})
@@ -106,10 +109,35 @@ async def test_keys_from_a_file_are_let_through_beside_the_others(tmp_path: Path
         ("{keys: [{id: a, key: canary-1}, {id: a, key: canary-2}]}", "", "the id 'a' is given twice"),
         ("{keys: [{id: a, key: canary}]}", "", "config.keys[0].key"),
         ("{keys: [{id: a, key: canary-1, models: ['/(/']}]}", "", "no regular expression"),
-        ("{keysFile: nowhere.yaml}", "", "keysFile: nowhere.yaml cannot be read: No such file"),
-        ("{keysFile: keys.yaml}", "a: [canary-1", "keysFile: keys.yaml is no YAML, line"),
+        ("{keysFile: nowhere.yaml}", "", "keysFile: {folder}/nowhere.yaml cannot be read: No such file"),
+        ("{keysFile: keys.yaml}", "a: [canary-1", "keysFile: {folder}/keys.yaml is no YAML, line"),
         ("{keysFile: keys.yaml}", "- {id: a, kay: canary-1}", "kay"),
-        ("{keysFile: keys.yaml}", "5", "keysFile: keys.yaml: Expected `array`"),
+        ("{keysFile: keys.yaml}", "5", "keysFile: {folder}/keys.yaml: expected a list of keys, or a mapping"),
+        ("{keysFile: keys.yaml}", "a: canary-1\nb: canary-", "keysFile: {folder}/keys.yaml: entry 2.key: "),
+        ("{keysFile: keys.yaml}", "canary-1: a", "keysFile: {folder}/keys.yaml: entry 1.key: "),
+        ("{keysFile: keys.yaml}", "a: 12345678", "entry 1.key: expected string"),
+        ("{keysFile: keys.yaml}", "[{id: a, key: canary-1}, canary-2]", "entry 2: expected object"),
+        ("{keysFile: keys.yaml}", "[{key: canary-1}]", "entry 1.id: "),
+        ("{keysFile: keys.yaml}", "[{id: a, sha256: canary-1}]", "entry 1.sha256: expected 64 lower-case hexadecimal"),
+        ("{keysFile: keys.yaml}", "[{id: a, key: canary-1, models: []}]", "entry 1.models: "),
+        ("{keysFile: keys.yaml}", "- canary-1: a", "entry 1.?: unknown key"),
+        ("{keysFile: keys.yaml}", "[{id: a}]", "key 'a': give either 'key' or 'sha256'"),
+        ("{keys: [{id: a, key: canary-1}, {id: b, key: canary-1}]}", "", "keys[0] and keys[1] are the same key"),
+        (
+            "{keysFile: keys.yaml}",
+            "canary-1: production\ncanary-2: production",
+            "entry 1 of {folder}/keys.yaml and entry 2",
+        ),
+        (
+            "{keys: [{id: a, key: canary-1}], keysFile: keys.yaml}",
+            "b: canary-1",
+            "keys[0] and entry 1 of {folder}/keys.yaml are the",
+        ),
+        (
+            f"{{keys: [{{id: a, key: canary-1}}, {{id: b, sha256: {CANARY}}}]}}",
+            "",
+            "keys[0] and keys[1] are the same key under different ids",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_without_a_key(
@@ -124,5 +152,25 @@ def test_what_is_wrong_is_told_without_a_key(
     with pytest.raises(ConfigError) as caught:
         load_config("gateway.yaml")
     assert "gateway.yaml:3:" in str(caught.value)
-    assert words in str(caught.value)
+    assert words.format(folder=tmp_path) in str(caught.value) if "{" in words else words in str(caught.value)
     assert "canary-" not in str(caught.value)
+
+
+async def test_the_file_of_keys_is_found_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the gateway is started."""
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    there.mkdir()
+    elsewhere.mkdir()
+    (there / "keys.yaml").write_text("team-c: key-of-team-c\n")
+    (there / "gateway.yaml").write_text(
+        "models: [{name: a, type: replay, config: {api: openai-chat}}]\n"
+        "plugins: [{name: basic-apikey-auth, config: {keysFile: keys.yaml}}]\n"
+    )
+    monkeypatch.chdir(elsewhere)
+    (entry,) = load_config("../there/gateway.yaml").projects[0].plugins
+    monkeypatch.chdir("/")
+    plugin = BasicAPIKeyAuth()
+    await plugin.configure(entry.config)
+    assert len(plugin._known) == 1

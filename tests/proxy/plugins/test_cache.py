@@ -38,8 +38,10 @@ from proxy.plugins.builtin.cache.keys import key_of
 from proxy.plugins.builtin.cache.plugin import Cache
 from proxy.plugins.builtin.cache.replay import chunks_of
 from proxy.plugins.builtin.cache.store import MemoryStore
+from proxy.plugins.builtin.model_router.plugin import ModelRouter
 from proxy.plugins.loaded import LoadedPlugin
 from proxy.plugins.pipeline import PipelineRun, PluginAnswer
+from proxy.routing import Candidate, RoutePlan
 from tests.proxy.plugins.runs import configured, run_of, streamed
 from tests.support.redis_server import needs_redis, redis_server
 
@@ -200,6 +202,133 @@ async def test_token_counts_are_none_of_its_business() -> None:
     run, _ = await asked(plugin)
     await answered(run)
     assert (await asked(plugin, operation="count_tokens"))[1] is None
+
+
+# -- routes ------------------------------------------------------------------------------------------------------------
+
+
+async def routed(plugin: LoadedPlugin, router: LoadedPlugin, **context: Any) -> tuple[PipelineRun, PluginAnswer | None]:
+    run = run_of(router, plugin, request=asking(), **context)
+    return run, await run.before_model()
+
+
+VIP = {b"x-tier": b"vip"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"model": "b"},
+        {"model": "b", "fallbacks": ["a"]},
+        {"targets": [{"model": "b"}, {"model": "a"}], "strategy": "order"},
+    ],
+)
+async def test_an_answer_goes_to_those_only_whose_models_may_give_it(other: dict[str, Any]) -> None:
+    """Also where the same models are asked, in another order."""
+    rule = {"when": {"headers": {"x-tier": "vip"}}, "model": "a", "fallbacks": ["b"]}
+    plugin, router = await configured(Cache), await configured(ModelRouter, rules=[rule], **other)
+    run, answer = await routed(plugin, router)
+    assert answer is None
+    await answered(run, text_response("from b"))
+    run, answer = await routed(plugin, router, headers=VIP)
+    assert answer is None
+    await answered(run, text_response("from a"))
+    assert text_of((await routed(plugin, router))[1]) == "from b"
+    assert text_of((await routed(plugin, router, headers=VIP))[1]) == "from a"
+
+
+@pytest.mark.parametrize("strategy", ["weighted", "least-busy", "lowest-latency", "sticky"])
+async def test_how_load_is_spread_does_not_spread_the_answers(strategy: str) -> None:
+    plugin = await configured(Cache)
+    router = await configured(
+        ModelRouter, targets=[{"model": name} for name in "abcd"], strategy=strategy, fallbacks=["e"]
+    )
+    firsts = set()
+    run, _ = await routed(plugin, router)
+    await answered(run)
+    for number in range(40):
+        run, answer = await routed(plugin, router, client_ip=f"10.0.0.{number}")
+        assert answer is not None
+        assert run.context.routes is not None
+        firsts.add(run.context.routes.candidates[0].model)
+    assert len(firsts) > 1 or strategy in ("least-busy", "lowest-latency"), "nothing was spread"
+
+
+async def test_routes_of_other_plugins_count_as_they_stand() -> None:
+    plugin = await configured(Cache)
+    plans = [RoutePlan(candidates=tuple(map(Candidate, names))) for names in ("ab", "ba", "ab")]
+    outcomes = []
+    for plan in plans:
+        run = run_of(plugin, request=asking())
+        run.context.routes = plan
+        answer = await run.before_model()
+        outcomes.append(answer is not None)
+        if answer is None:
+            await answered(run)
+    assert outcomes == [False, False, True]
+
+
+# -- several attempts --------------------------------------------------------------------------------------------------
+
+
+async def test_what_an_attempt_that_was_thrown_away_said_is_not_kept() -> None:
+    plugin = await configured(Cache)
+    run, _ = await asked(plugin, asking(stream=True))
+    await streamed(run, text_chunk("Hello"), finish_chunk("stop"))
+    run.again()
+    await answered_streaming(run, text_chunk("Hello"), finish_chunk("stop"))
+    assert text_of((await asked(plugin))[1]) == "Hello"
+
+
+async def test_what_goes_on_from_earlier_words_is_the_answer_to_another_request() -> None:
+    plugin = await configured(Cache)
+    run, _ = await asked(plugin, asking(stream=True))
+    await streamed(run, text_chunk("Let me see. "), finish_chunk("tool_calls"))
+    for _ in range(2):
+        run.again()
+        run.context.continued = True
+        await streamed(run, text_chunk("It is noon."), finish_chunk("stop"))
+    await answered_streaming(run)
+    assert (await asked(plugin))[1] is None
+
+
+async def test_an_attempt_of_which_nothing_came_by_does_not_matter() -> None:
+    """A tool loop behind the cache, which holds back the calls that it answers."""
+    plugin = await configured(Cache)
+    run, _ = await asked(plugin, asking(stream=True))
+    run.again()
+    run.context.continued = True
+    await answered_streaming(run, text_chunk("It is noon."), finish_chunk("stop"))
+    assert text_of((await asked(plugin))[1]) == "It is noon."
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_not_kept_if_the_model_was_asked_again_since(stream: bool) -> None:
+    """And another plugin has answered what came then."""
+    plugin = await configured(Cache)
+    run, _ = await asked(plugin, asking(stream=stream))
+    if stream:
+        await streamed(run, text_chunk("bad"), finish_chunk("stop"))
+    else:
+        run.context.response = text_response("bad")
+        await run.after_model()
+    run.again()
+    run.context.status = 200
+    run.close()
+    await run.detached()
+    assert (await asked(plugin))[1] is None
+
+
+async def test_more_than_an_entry_holds_is_not_even_gathered() -> None:
+    plugin = await configured(Cache, maxEntryBytes=1024)
+    run, _ = await asked(plugin, asking(stream=True))
+    await streamed(run, *[text_chunk("x" * 100) for _ in range(10)])
+    heard = run._data[id(plugin)]["heard"]
+    assert heard.accumulator is not None
+    run.again()
+    await answered_streaming(run, *[text_chunk("x" * 100) for _ in range(11)], finish_chunk("stop"))
+    assert run._data[id(plugin)]["heard"].accumulator is None
+    assert (await asked(plugin))[1] is None
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,48 @@ async def test_metadata_of_several_is_merged() -> None:
     assert run.context.metadata == {"a": 1, "b": 2, "deep": {"x": 1, "y": 2}}
 
 
+async def test_metadata_of_one_is_merged_as_deeply() -> None:
+    plugin = await configured(
+        PromptManager,
+        metadata={"a": 1, "deep": {"x": 1, "z": {"p": 1}}},
+        prompt={"mode": "before", "content": "B", "metadata": {"deep": {"y": 2, "z": {"q": 2}}}},
+        experiment={
+            "id": "e",
+            "variants": [
+                {
+                    "name": "v",
+                    "percentage": 100,
+                    "prompt": {"mode": "after", "content": "C", "metadata": {"a": 3, "deep": {"z": {"q": 4}}}},
+                }
+            ],
+        },
+    )
+    for _ in range(2):
+        run = await let_in(plugin, request=asking(USER))
+        assert run.context.metadata == {
+            "a": 3,
+            "deep": {"x": 1, "y": 2, "z": {"p": 1, "q": 4}},
+            "experiments": [{"id": "e", "variant": "v"}],
+        }, "and the configuration is not changed by it"
+
+
+async def test_every_experiment_is_recorded_and_the_last_one_is_the_context_s() -> None:
+    def experiment(name: str, percentage: int) -> dict[str, Any]:
+        return {"id": name, "variants": [{"name": "on", "percentage": percentage}]}
+
+    plugins = [
+        await configured(PromptManager, experiment=experiment("first", 100), metadata={"experiments": "mine"}),
+        await configured(PromptManager, metadata={"a": 1}),
+        await configured(PromptManager, experiment=experiment("second", 0)),
+    ]
+    run = await let_in(*plugins, request=asking(USER))
+    assert run.context.metadata == {
+        "a": 1,
+        "experiments": [{"id": "first", "variant": "on"}, {"id": "second", "variant": "control"}],
+    }
+    assert (run.context.experiment_id, run.context.experiment_variant) == ("second", "control")
+
+
 EXPERIMENT = {
     "id": "tone",
     "variants": [
@@ -112,7 +154,9 @@ async def test_users_fall_into_variants_by_their_shares_and_stay() -> None:
         fell[name] = run.context.experiment_variant
         assert run.context.experiment_id == "tone"
         assert (run.context.request.messages[0].text == "Warm.") == (fell[name] == "warm")
-        assert run.context.metadata == ({"v": "w"} if fell[name] == "warm" else {})
+        experiments = [{"id": "tone", "variant": fell[name]}]
+        own = {"v": "w"} if fell[name] == "warm" else {}
+        assert run.context.metadata == {"experiments": experiments, **own}
         if fell[name] != "warm":
             assert run.context.request.raw is not None, "nothing was changed, so the bytes stay"
     shares = Counter(fell.values())

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 
 from providers.errors import GatewayError
 from providers.extension import check_config
-from providers.model import LLMRequest, Message, TextPart, Usage, text_response
+from providers.model import LLMRequest, Message, TextPart, Usage
 from proxy.plugins.builtin.rate_limit.headers import Left, headers_of
 from proxy.plugins.builtin.rate_limit.memory import MemoryStore
 from proxy.plugins.builtin.rate_limit.plugin import RateLimit
@@ -26,6 +26,7 @@ from proxy.plugins.builtin.rate_limit.store import Bucket, Slots, Store
 from proxy.plugins.loaded import LoadedPlugin
 from proxy.plugins.pipeline import PipelineRun
 from tests.proxy.plugins.runs import configured, run_of
+from tests.support.gateway import wait_until
 from tests.support.redis_server import needs_redis, redis_server
 
 
@@ -190,10 +191,31 @@ async def asked(plugin: LoadedPlugin, request: LLMRequest | None = None, **conte
     return run
 
 
-async def over(run: PipelineRun, tokens: int | None = None) -> None:
-    run.context.response = text_response("x", usage=Usage(total_tokens=tokens)) if tokens is not None else None
+def over(run: PipelineRun, tokens: int | None = None) -> None:
+    """The request has ended well; the model told what it took, or nothing."""
+    run.context.status, run.context.served_model = 200, "m"
+    run.context.usage = Usage(total_tokens=tokens) if tokens is not None else None
     run.close()
-    await run.detached()
+
+
+@asynccontextmanager
+async def beside(*plugins: LoadedPlugin) -> AsyncIterator[None]:
+    """Plugins as they live in a gateway: with what they do beside requests, closed in the end."""
+    async with trio.open_nursery() as nursery:
+        for plugin in plugins:
+            nursery.start_soon(plugin.plugin.run_beside)
+        try:
+            yield
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 10):
+                for plugin in plugins:
+                    await plugin.plugin.aclose()
+
+
+def nothing_owed(plugin: LoadedPlugin) -> bool:
+    leases = plugin.plugin._shared  # type: ignore[attr-defined]
+    return not leases._owed and not leases._costs
 
 
 async def refused(plugin: LoadedPlugin, request: LLMRequest | None = None, **context: Any) -> GatewayError:
@@ -240,19 +262,28 @@ async def test_requests_at_the_same_time_and_their_end_however_it_comes() -> Non
     await asked(plugin)
 
 
+async def test_a_request_may_take_longer_than_any_lease(autojump_clock: MockClock) -> None:
+    plugin = await configured(RateLimit, limits=[{"name": "x", "concurrency": 1}], leaseTimeout=1000)
+    run = await asked(plugin)
+    await trio.sleep(50_000)
+    assert (await refused(plugin)).status == 429
+    over(run)
+    await asked(plugin)
+
+
 async def test_tokens_are_paid_for_when_they_are_known(autojump_clock: MockClock) -> None:
     plugin = await configured(RateLimit, limits=[{"name": "x", "tokens": 100}])
     run = await asked(plugin, request_of(text="x" * 80))
     assert run.context.response_headers["x-ratelimit-remaining-tokens"] == "80", "the input is taken at once"
-    await over(run, 150)
+    over(run, 150)
     error = await refused(plugin)
     assert error.message.startswith("rate limit 'x' reached: 100 tokens per minute")
     assert error.retry_after == pytest.approx(30), "50 below zero, 100 a minute"
     await trio.sleep(31)
     run = await asked(plugin)
-    await over(run, None)
+    over(run, None)
     huge = await asked(plugin, request_of(text="x"))
-    await over(huge, 1)
+    over(huge, 1)
     await trio.sleep(60)
     await asked(plugin, request_of(text="x" * 4000))
 
@@ -303,12 +334,12 @@ async def test_through_redis_slots_and_tokens_come_back(redis_url: str) -> None:
     other = await configured(
         RateLimit, limits=[{"name": "x", "concurrency": 1}, {"name": "t", "tokens": 100, "per": "day"}], redis=redis
     )
-    run = await asked(plugin)
-    assert "'x'" in (await refused(other)).message
-    await over(run, 150)
-    assert "'t'" in (await refused(other)).message
-    await plugin.plugin.aclose()
-    await other.plugin.aclose()
+    async with beside(plugin, other):
+        run = await asked(plugin)
+        assert "'x'" in (await refused(other)).message
+        over(run, 150)
+        await wait_until(lambda: nothing_owed(plugin), seconds=30)
+        assert "'t'" in (await refused(other)).message
 
 
 @pytest.mark.parametrize(("on_error", "admitted", "status"), [("local", 2, 429), ("open", 5, None), ("closed", 0, 503)])
@@ -322,7 +353,7 @@ async def test_redis_gone(tmp_path: Path, on_error: str, admitted: int, status: 
     let_in, statuses = 0, set()
     for _ in range(5):
         try:
-            await over(await asked(plugin), 10)
+            over(await asked(plugin), 10)
             let_in += 1
         except GatewayError as error:
             statuses.add(error.status)
@@ -359,8 +390,8 @@ async def test_a_request_that_is_cancelled_while_redis_is_asked_holds_nothing(re
     with trio.CancelScope() as scope:
         scope.cancel()
         await run.before_model()
-    await over(run)
-    await over(await asked(plugin))
+    over(run)
+    over(await asked(plugin))
     await plugin.plugin.aclose()
 
 

@@ -14,8 +14,8 @@ VERSION = "1"
 """Changes when an answer of before would be read wrongly."""
 
 
-def key_of(request: LLMRequest, scope: Sequence[str]) -> str:
-    """The key of a request among those of `scope` (a project, a user ...).
+def key_of(request: LLMRequest, scope: Sequence[object]) -> str:
+    """The key of a request among those of `scope` (a project, a route, a user ...; plain data).
 
     Everything that may change the answer counts, in whatever order and spacing the client wrote it. Whether the answer
     is streamed does not, nor what the request is called, who sent it, nor hints that leave the answer alone.

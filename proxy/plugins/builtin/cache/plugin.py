@@ -2,7 +2,9 @@
 
 What is kept is the answer as it is where this plugin stands: plugins of a higher priority have changed it, those of a
 lower one have not, nor had they changed the request that it is kept for. So a plugin that puts a user's own words back
-into answers (`regex-hider` with `restore`) belongs before the cache: by a lower priority.
+into answers (`regex-hider` with `restore`) belongs before the cache: by a lower priority. So does one that chooses the
+model, as what it chose is part of the key: the decision (`RoutePlan.choice`), not the order in which load or chance
+put the candidates, and not which of them answered.
 """
 
 from __future__ import annotations
@@ -11,17 +13,16 @@ import time
 from typing import Literal
 
 import msgspec
-import trio
 
 from providers.extension import Config, Schema, extension
-from providers.model import Accumulator, LLMResponse
+from providers.model import Accumulator, LLMResponse, ReasoningPart, RefusalPart, TextPart, ToolCallPart
 from proxy.observe.logs import get_logger
 from proxy.observe.metrics import CACHE_LOOKUPS
 from proxy.plugins.base import Plugin
 from proxy.plugins.builtin.cache.keys import key_of
 from proxy.plugins.builtin.cache.replay import chunks_of
 from proxy.plugins.builtin.cache.store import MemoryStore, RedisStore, Store
-from proxy.plugins.builtin.redis_client import TIMEOUT_SCHEMA, URL_SCHEMA, missing_redis
+from proxy.plugins.builtin.redis_client import TIMEOUT_SCHEMA, URL_SCHEMA, RedisGoneError, missing_redis
 from proxy.plugins.context import PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult
 
@@ -30,9 +31,6 @@ By = Literal["key", "user"]
 HEADER = "x-triway-cache"
 """From the client: `no-cache` (do not look it up), `no-store` (do not keep it), `off` (neither). To the client: `hit`,
 `miss` or `bypass`."""
-
-RETRY_STORE_AFTER = 1.0
-"""Seconds for which a store that failed is not asked."""
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -103,6 +101,33 @@ class Kept(msgspec.Struct, frozen=True):
     response: LLMResponse
 
 
+class _Answer(msgspec.Struct, frozen=True):
+    attempt: int
+    """How often the model had been asked again by then."""
+    response: LLMResponse
+
+
+class _Heard(msgspec.Struct):
+    """What came by of a stream, in one attempt."""
+
+    attempt: int
+    accumulator: Accumulator | None
+    """None: it will not be kept."""
+    anything: bool = False
+    size: int = 0
+    """Bytes that it has at least, when it is kept."""
+
+    @classmethod
+    def of(cls, attempt: int, *, after: _Heard | None) -> _Heard:
+        """A new attempt; `after`: one that it goes on from, in the same stream.
+
+        Who had the model asked again may stand before this plugin or behind it, and has changed the request. So what
+        goes on from words that came by here is the whole answer to no request that is known here.
+        """
+        goes_on = after is not None and (after.anything or after.accumulator is None)
+        return cls(attempt, None if goes_on else Accumulator())
+
+
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Kept)
 
@@ -120,7 +145,6 @@ class Cache(Plugin):
     async def configure(self, config: Config) -> None:
         settings = self._settings = msgspec.convert(config, Settings)
         ttl = settings.ttl / 1000
-        self._down_until = -1.0
         redis = settings.redis
         self._store: Store
         if redis is None:
@@ -139,8 +163,7 @@ class Cache(Plugin):
         wishes = _wishes(context)
         if "off" in wishes:
             return self._told(context, "off")
-        model = context.target_model or ""
-        scope = [context.project, model]
+        scope: list[object] = [context.project, _route(context)]
         scope += [f"key={context.key_id}"] * ("key" in self._settings.by)
         scope += [f"user={context.user_id}"] * ("user" in self._settings.by)
         key = key_of(context.request, scope)
@@ -165,8 +188,6 @@ class Cache(Plugin):
         return PluginResult(context=ContextUpdate(response_headers={HEADER: "miss" if outcome == "miss" else "bypass"}))
 
     async def _look_up(self, key: str) -> Kept | None:
-        if trio.current_time() < self._down_until:
-            return None
         try:
             value = await self._store.get(key)
         except Exception as error:  # noqa: BLE001 - whatever the client raises, there is no cache now
@@ -183,34 +204,46 @@ class Cache(Plugin):
 
     async def after_model(self, context: PluginContext) -> PluginResult | None:
         if "key" in context.plugin_data and context.response is not None:
-            context.plugin_data["answer"] = context.response
+            context.plugin_data["answer"] = _Answer(context.retry_count, context.response)
         return None
 
     async def after_chunk(self, context: PluginContext) -> PluginResult | None:
         data = context.plugin_data
         if "key" not in data:
             return None
-        accumulator: Accumulator = data.setdefault("accumulator", Accumulator())
+        heard: _Heard | None = data.get("heard")
+        if heard is None or heard.attempt != context.retry_count:
+            heard = data["heard"] = _Heard.of(context.retry_count, after=heard if context.continued else None)
+        accumulator = heard.accumulator
+        if accumulator is None:
+            return None
         if not context.final_chunk:
             if context.chunk is not None:
-                accumulator.add(context.chunk)
+                heard.anything = True
+                heard.size += _least_size(context.chunk)
+                if heard.size > self._settings.max_entry_bytes:
+                    heard.accumulator = None
+                else:
+                    accumulator.add(context.chunk)
             return None
         answer = accumulator.response()
         given = context.accumulated_response
         if answer.usage is None and given is not None:
             answer.usage = given.usage  # told by an event of its own, which says nothing else
-        data["answer"] = answer
+        data["answer"] = _Answer(heard.attempt, answer)
         return None
 
     async def detached_after_response(self, context: PluginContext) -> PluginResult | None:
         """Kept only now: an answer that failed, was cut or was left is none to be given again."""
         key: str | None = context.plugin_data.get("key")
-        answer: LLMResponse | None = context.plugin_data.get("answer")
-        if key is None or answer is None or context.status != 200 or not answer.choices:
+        answer: _Answer | None = context.plugin_data.get("answer")
+        if key is None or answer is None or context.status != 200 or not answer.response.choices:
             return None
-        kept = Kept(int(time.time()), msgspec.structs.replace(answer, raw=None, metadata=None))
+        if answer.attempt != context.retry_count:
+            return None  # the model was asked again since, and what came of that was not heard to its end
+        kept = Kept(int(time.time()), msgspec.structs.replace(answer.response, raw=None, metadata=None))
         value = _ENCODER.encode(kept)
-        if len(value) > self._settings.max_entry_bytes or trio.current_time() < self._down_until:
+        if len(value) > self._settings.max_entry_bytes:
             return None
         try:
             await self._store.put(key, value)
@@ -219,8 +252,35 @@ class Cache(Plugin):
         return None
 
     def _failed(self, error: Exception) -> None:
-        get_logger().error("the cache cannot reach Redis", exception=type(error).__name__)
-        self._down_until = trio.current_time() + RETRY_STORE_AFTER
+        if not isinstance(error, RedisGoneError):  # which was told when it was found
+            get_logger().error("the cache cannot reach Redis", exception=type(error).__name__)
+
+
+def _route(context: PluginContext) -> object:
+    """Who may answer, as it was decided before this plugin."""
+    routes = context.routes
+    if routes is None:
+        return context.target_model or ""
+    return routes.choice if routes.choice is not None else [candidate.model for candidate in routes.candidates]
+
+
+def _least_size(chunk: LLMResponse) -> int:
+    """How much longer a kept answer is for this chunk, in bytes, at least."""
+    size = 0
+    for choice in chunk.choices:
+        if choice.logprobs:
+            size += len(_ENCODER.encode(choice.logprobs))
+        for part in choice.delta.content if choice.delta is not None else ():
+            match part:
+                case TextPart() if not part.citations:
+                    size += len(part.text)
+                case ReasoningPart() | RefusalPart():
+                    size += len(part.text)
+                case ToolCallPart():
+                    size += len(part.arguments)
+                case _:
+                    size += len(_ENCODER.encode(part))
+    return size
 
 
 def _wishes(context: PluginContext) -> set[str]:

@@ -31,12 +31,20 @@ class _Way:
         """None: the model that the client named."""
         strategy = choice.strategy or base.strategy
         weighted = any(target.weight != 1.0 for target in self.targets)
-        self.order = ORDERS[strategy or ("weighted" if weighted else "order")]
+        strategy = strategy or ("weighted" if weighted else "order")
+        self.order = ORDERS[strategy]
+        self.is_ordered = strategy == "order"
         self.fallbacks = (choice.fallbacks if choice.fallbacks is not None else base.fallbacks) or ()
         self.hedge_after = _seconds(choice.hedge_after or base.hedge_after)
         self.deadline = _seconds(choice.deadline or base.deadline)
         kinds = choice.on_errors or base.on_errors
         self.on_kinds = frozenset(kinds) if kinds is not None else None
+
+    def choice(self, targets: Sequence[Target]) -> tuple[tuple[str, ...], ...]:
+        """What is the same for all requests that go this way: see `RoutePlan.choice`. Which of several targets comes
+        first is part of it only where the file says so."""
+        names = [target.model for target in targets]
+        return tuple(names if self.is_ordered else sorted(names)), tuple(self.fallbacks)
 
 
 @extension(
@@ -90,6 +98,7 @@ class ModelRouter(Plugin):
             hedge_after=way.hedge_after,
             on_kinds=way.on_kinds,
             deadline=way.deadline,
+            choice=way.choice(targets),
             budget=self._budget,
         )
         return PluginResult(context=ContextUpdate(routes=plan))

@@ -28,9 +28,7 @@ class MemoryStore:
         return self.take_now(demands)
 
     async def settle(self, buckets: Sequence[Bucket]) -> None:
-        now = self._clock()
-        for bucket in buckets:
-            self._set(bucket.key, min(self._balance(bucket, now) - bucket.cost, bucket.limit), now)
+        self.settle_now(buckets)
 
     async def release(self, slots: Sequence[Slots]) -> None:
         self.release_now(slots)
@@ -46,6 +44,12 @@ class MemoryStore:
         if any(level.wait for level in levels):
             return levels
         return [self._taken(demand, now) for demand in demands]
+
+    def settle_now(self, buckets: Sequence[Bucket]) -> None:
+        """`settle`, without a pause."""
+        now = self._clock()
+        for bucket in buckets:
+            self._set(bucket.key, min(self._balance(bucket, now) - bucket.cost, bucket.limit), now)
 
     def release_now(self, slots: Sequence[Slots]) -> None:
         """`release`, without a pause."""

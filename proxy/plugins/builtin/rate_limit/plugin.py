@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import secrets
 import time
 from collections.abc import Sequence
 
 import msgspec
-import trio
 
 from providers.errors import ErrorKind, GatewayError
 from providers.extension import Config, extension
-from providers.model import LLMRequest, TextPart, ToolCallPart, Usage
 from proxy.observe.logs import get_logger
 from proxy.observe.metrics import RATE_LIMIT_STORE_ERRORS, RATE_LIMITED
 from proxy.plugins.base import Plugin
 from proxy.plugins.builtin.rate_limit.headers import Left, Unit, headers_of
+from proxy.plugins.builtin.rate_limit.leases import RENEWALS, Leases
 from proxy.plugins.builtin.rate_limit.memory import MemoryStore
 from proxy.plugins.builtin.rate_limit.settings import SCHEMA, WINDOWS, By, Limit, Settings
-from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots, Store
-from proxy.plugins.builtin.redis_client import missing_redis
+from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots
+from proxy.plugins.builtin.rate_limit.tokens import input_tokens, tokens_spent
+from proxy.plugins.builtin.redis_client import RETRY_AFTER, RedisGoneError, missing_redis
 from proxy.plugins.conditions import Matcher, compile_pattern
 from proxy.plugins.context import PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult
-
-CHARS_PER_TOKEN = 4
-RETRY_STORE_AFTER = 1.0
-"""Seconds for which a store that failed is not asked."""
 
 
 class _Taken(msgspec.Struct):
     """What one request has taken, and from whom."""
 
-    store: Store
+    shared: Leases | None
+    """None: from this process' own counts."""
+    estimate: int
+    """Tokens of the input."""
     tokens: list[Bucket]
     slots: list[Slots]
 
@@ -58,7 +60,11 @@ class RateLimit(Plugin):
                     compile_pattern(pattern)
             except ValueError as error:
                 return f"limit {limit.name!r}: {error}"
-        return (missing_redis() if settings.redis is not None else None) or True
+        if settings.redis is None:
+            return True
+        if settings.lease_timeout < RENEWALS * settings.redis.timeout:
+            return f"leaseTimeout: at least {RENEWALS} times redis.timeout, or leases could not be renewed in time"
+        return missing_redis() or True
 
     async def configure(self, config: Config) -> None:
         settings = msgspec.convert(config, Settings)
@@ -68,13 +74,18 @@ class RateLimit(Plugin):
         self._lease = settings.lease_timeout / 1000
         self._on_store_error = settings.on_store_error
         self._local = MemoryStore()
-        self._shared: Store | None = None
-        self._down_until = -1.0
+        self._worker, self._requests = secrets.token_hex(8), itertools.count()
+        self._shared: Leases | None = None
         if settings.redis is not None:
             from proxy.plugins.builtin.rate_limit.redis_store import RedisStore
 
             redis = settings.redis
-            self._shared = RedisStore(redis.url, prefix=redis.prefix, timeout=redis.timeout / 1000)
+            store = RedisStore(redis.url, prefix=redis.prefix, timeout=redis.timeout / 1000)
+            self._shared = Leases(store, failed=self._store_failed)
+
+    async def run_beside(self) -> None:
+        if self._shared is not None:
+            await self._shared.run()
 
     async def aclose(self) -> None:
         await self._local.aclose()
@@ -85,18 +96,19 @@ class RateLimit(Plugin):
 
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         demands: list[tuple[Limit, Unit | None, Demand]] = []
-        estimate = _estimate(context.request)
+        estimate = input_tokens(context.request)
+        names = {_asked(context), _part("model", context)}
         for limit, models in self._limits:
-            asked = context.target_model or context.request.model
-            if not models or any(matches(asked) for matches in models):
+            if not models or any(matches(name) for matches in models for name in names):
                 demands += self._demands_of(limit, context, estimate)
         if not demands:
             return None
-        store, levels = await self._take([demand for _, _, demand in demands])
-        if store is None:
+        counted = await self._take([demand for _, _, demand in demands])
+        if counted is None:
             if self._on_store_error == "open":
                 return None
             return PluginResult(success=False, error=_cannot_count())
+        shared, levels = counted
         headers = headers_of(context.adapter, _left(demands, levels), time.time())
         refusing = max(zip(demands, levels, strict=True), key=lambda pair: pair[1].wait)
         if refusing[1].wait > 0:
@@ -108,19 +120,19 @@ class RateLimit(Plugin):
                 context=ContextUpdate(response_headers=headers),
             )
         taken = _Taken(
-            store,
+            shared,
+            estimate,
             [demand for _, unit, demand in demands if unit == "tokens" and isinstance(demand, Bucket)],
             [demand for _, _, demand in demands if isinstance(demand, Slots)],
         )
-        context.plugin_data["taken"] = taken
-        if store is self._local and taken.slots:
-            context.defer(lambda: self._local.release_now(taken.slots))
+        if taken.tokens or taken.slots:
+            context.defer(lambda: self._over(context, taken))
         return PluginResult(context=ContextUpdate(response_headers=headers)) if headers else None
 
     def _demands_of(
         self, limit: Limit, context: PluginContext, estimate: int
     ) -> list[tuple[Limit, Unit | None, Demand]]:
-        who = "|".join(f"{by}={_part(by, context)}" for by in limit.by)
+        who = "|".join((context.project, *(f"{by}={_part(by, context)}" for by in limit.by)))
         window = WINDOWS[limit.per]
         made: list[tuple[Limit, Unit | None, Demand]] = []
         for unit, cap, cost in (("requests", limit.requests, 1.0), ("tokens", limit.tokens, float(estimate))):
@@ -132,52 +144,59 @@ class RateLimit(Plugin):
             slots = Slots(
                 key=f"{limit.name}:concurrency:{who}",
                 limit=limit.concurrency,
-                holder=f"{context.request_id}:{id(context):x}",
+                holder=f"{self._worker}:{next(self._requests)}",
                 lease=self._lease,
             )
             made.append((limit, None, slots))
         return made
 
-    async def _take(self, demands: Sequence[Demand]) -> tuple[Store | None, list[Level]]:
-        """Who has counted, and what is left. No store: nobody could."""
+    async def _take(self, demands: Sequence[Demand]) -> tuple[Leases | None, list[Level]] | None:
+        """Who has counted (None: this process by itself), and what is left. None: nobody could."""
         shared = self._shared
         if shared is not None:
-            if trio.current_time() >= self._down_until:
-                try:
-                    return shared, await shared.take(demands)
-                except Exception as error:  # noqa: BLE001 - whatever the client raises, Redis cannot be asked
+            try:
+                return shared, await shared.take(demands)
+            except Exception as error:  # noqa: BLE001 - whatever the client raises, Redis cannot be asked
+                if not isinstance(error, RedisGoneError):
                     self._store_failed(error)
             if self._on_store_error != "local":
-                return None, []
-        return self._local, self._local.take_now(demands)
+                return None
+        return None, self._local.take_now([_for_good(demand) for demand in demands])
 
     # -- when it is over ----------------------------------------------------------------------------------------------
 
-    async def detached_after_response(self, context: PluginContext) -> PluginResult | None:
-        taken: _Taken | None = context.plugin_data.get("taken")
-        if taken is None:
-            return None
-        usage = context.response.usage if context.response is not None else None
-        spent = _tokens(usage)
-        try:
-            if taken.tokens:
-                costs = [msgspec.structs.replace(bucket, cost=spent - bucket.cost) for bucket in taken.tokens]
-                await taken.store.settle([bucket for bucket in costs if bucket.cost])
-            if taken.slots and taken.store is not self._local:
-                await taken.store.release(taken.slots)
-        except Exception as error:  # noqa: BLE001 - as in `_take`; slots give themselves back
-            self._store_failed(error)
-        return None
+    def _over(self, context: PluginContext, taken: _Taken) -> None:
+        """Does not wait, and does not depend on a queue: a slot that is not given back is one less."""
+        costs: list[Bucket] = []
+        if taken.tokens:
+            spent = tokens_spent(context, taken.estimate)
+            costs = [msgspec.structs.replace(bucket, cost=spent - bucket.cost) for bucket in taken.tokens]
+            costs = [bucket for bucket in costs if bucket.cost]
+        if taken.shared is not None:
+            taken.shared.over(taken.slots, costs)
+        else:
+            self._local.release_now(taken.slots)
+            self._local.settle_now(costs)
 
     def _store_failed(self, error: Exception) -> None:
-        if trio.current_time() >= self._down_until:
-            get_logger().error(
-                "rate limits cannot be counted in Redis",
-                exception=type(error).__name__,
-                until_then=self._on_store_error,
-            )
         RATE_LIMIT_STORE_ERRORS.inc()
-        self._down_until = trio.current_time() + RETRY_STORE_AFTER
+        get_logger().error(
+            "rate limits cannot be counted in Redis",
+            exception=type(error).__name__,
+            until_then=self._on_store_error,
+        )
+
+
+def _for_good(demand: Demand) -> Demand:
+    """For this process' own counts: who holds a slot there always gives it back, and nobody renews it."""
+    return msgspec.structs.replace(demand, lease=math.inf) if isinstance(demand, Slots) else demand
+
+
+def _asked(context: PluginContext) -> str:
+    """The model that is asked first, as the client or a plugin named it."""
+    if context.routes is not None:
+        return context.routes.candidates[0].model
+    return context.target_model or context.request.model
 
 
 def _part(by: By, context: PluginContext) -> str:
@@ -188,33 +207,14 @@ def _part(by: By, context: PluginContext) -> str:
         case "user":
             return context.user_id or ""
         case "model":
-            return context.target_model or context.request.model
+            # Not as it was asked for: names that a pattern or the default takes are anybody's to make up.
+            return context.entry_of(_asked(context)) or ""
         case "ip":
             return context.client_ip or ""
         case "project":
             return context.project
         case "all":
             return ""
-
-
-def _estimate(request: LLMRequest) -> int:
-    """About how many tokens the input has."""
-    chars = 0
-    for message in request.messages:
-        for part in message.content:
-            if isinstance(part, TextPart):
-                chars += len(part.text)
-            elif isinstance(part, ToolCallPart):
-                chars += len(part.arguments)
-    return -(-chars // CHARS_PER_TOKEN)
-
-
-def _tokens(usage: Usage | None) -> float:
-    if usage is None:
-        return 0.0
-    if usage.total_tokens is not None:
-        return float(usage.total_tokens)
-    return float((usage.prompt_tokens or 0) + (usage.completion_tokens or 0))
 
 
 def _left(demands: Sequence[tuple[Limit, Unit | None, Demand]], levels: Sequence[Level]) -> dict[Unit, Left]:
@@ -249,5 +249,5 @@ def _cannot_count() -> GatewayError:
         "the gateway cannot count requests at the moment, and lets none in uncounted",
         kind=ErrorKind.UNAVAILABLE,
         status=503,
-        retry_after=RETRY_STORE_AFTER,
+        retry_after=RETRY_AFTER,
     )

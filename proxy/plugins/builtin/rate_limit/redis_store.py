@@ -6,11 +6,11 @@ whose clocks differ agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from proxy.plugins.builtin.rate_limit.store import Bucket, Demand, Level, Slots
-from proxy.plugins.builtin.redis_client import RedisClient
+from proxy.plugins.builtin.redis_client import RedisClient, ThreadCall
 
 _COMMON = """
 local time = redis.call('TIME')
@@ -29,11 +29,24 @@ local function set_balance(key, balance, limit, rate)
 end
 """
 
+_LEASE = """
+local function lease(key, holder, seconds)
+  redis.call('ZADD', key, now + seconds, holder)
+  local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  redis.call('PEXPIRE', key, math.ceil((tonumber(last[2]) - now) * 1000) + 1000)
+end
+"""
+
 TAKE = (
     _COMMON
+    + _LEASE
     + """
+-- First come the keys that are taken from, four arguments each; then those that are owed a slot, with its holder.
+local count = tonumber(table.remove(ARGV))
+for i = count + 1, #KEYS do redis.call('ZREM', KEYS[i], ARGV[count * 4 + i - count]) end
 local levels, refused = {}, false
-for i, key in ipairs(KEYS) do
+for i = 1, count do
+  local key = KEYS[i]
   local kind, limit, a, b = ARGV[i * 4 - 3], tonumber(ARGV[i * 4 - 2]), ARGV[i * 4 - 1], ARGV[i * 4]
   local remaining, wait
   if kind == 'b' then
@@ -51,7 +64,8 @@ for i, key in ipairs(KEYS) do
   levels[i] = {remaining, wait}
 end
 local out = {}
-for i, key in ipairs(KEYS) do
+for i = 1, count do
+  local key = KEYS[i]
   local kind, limit, a, b = ARGV[i * 4 - 3], tonumber(ARGV[i * 4 - 2]), ARGV[i * 4 - 1], ARGV[i * 4]
   if not refused then
     if kind == 'b' then
@@ -59,9 +73,7 @@ for i, key in ipairs(KEYS) do
       set_balance(key, balance, limit, tonumber(a))
       levels[i] = {balance, 0}
     else
-      redis.call('ZADD', key, now + tonumber(b), a)
-      local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
-      redis.call('PEXPIRE', key, math.ceil((tonumber(last[2]) - now) * 1000) + 1000)
+      lease(key, a, tonumber(b))
       levels[i] = {limit - redis.call('ZCARD', key), 0}
     end
   end
@@ -81,6 +93,14 @@ end
 """
 )
 
+RENEW = (
+    _COMMON
+    + _LEASE
+    + """
+for i, key in ipairs(KEYS) do lease(key, ARGV[i * 2 - 1], tonumber(ARGV[i * 2])) end
+"""
+)
+
 RELEASE = "for i, key in ipairs(KEYS) do redis.call('ZREM', key, ARGV[i]) end"
 
 
@@ -92,14 +112,23 @@ class RedisStore:
         self._client = RedisClient(url, timeout=timeout)
         self._scripts = {name: self._client.redis.register_script(text) for name, text in _SCRIPTS.items()}
 
-    async def take(self, demands: Sequence[Demand]) -> list[Level]:
+    async def take(
+        self,
+        demands: Sequence[Demand],
+        *,
+        owed: Sequence[Slots] = (),
+        left_behind: Callable[[ThreadCall[Any]], object] | None = None,
+    ) -> list[Level]:
+        """`owed` is given back first. `left_behind`: see `RedisClient.run`."""
         arguments: list[str | float] = []
         for demand in demands:
             if isinstance(demand, Bucket):
                 arguments += ["b", demand.limit, repr(demand.rate), demand.cost]
             else:
                 arguments += ["s", demand.limit, demand.holder, demand.lease]
-        levels = await self._run("take", [demand.key for demand in demands], arguments)
+        arguments += [slot.holder for slot in owed]
+        arguments.append(len(demands))
+        levels = await self._run("take", [demand.key for demand in (*demands, *owed)], arguments, left_behind)
         return [Level(remaining=float(remaining), wait=float(wait)) for remaining, wait in levels]
 
     async def settle(self, buckets: Sequence[Bucket]) -> None:
@@ -111,12 +140,35 @@ class RedisStore:
     async def release(self, slots: Sequence[Slots]) -> None:
         await self._run("release", [slot.key for slot in slots], [slot.holder for slot in slots])
 
+    async def renew(self, slots: Sequence[Slots]) -> None:
+        """Lease slots for their `lease` from now on, also those that were lost meanwhile."""
+        arguments: list[str | float] = []
+        for slot in slots:
+            arguments += [slot.holder, slot.lease]
+        await self._run("renew", [slot.key for slot in slots], arguments)
+
+    @property
+    def gone(self) -> bool:
+        """Redis failed, and has not answered since."""
+        return self._client.gone
+
+    async def ping(self) -> None:
+        await self._client.run(self._client.redis.ping)
+
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
+    async def _run(
+        self,
+        script: str,
+        keys: Sequence[str],
+        arguments: Sequence[str | float],
+        left_behind: Callable[[ThreadCall[Any]], object] | None = None,
+    ) -> Any:
         named = [f"{self._prefix}:{key}" for key in keys]
-        return await self._client.run(lambda: self._scripts[script](keys=named, args=arguments))
+        return await self._client.run(
+            lambda: self._scripts[script](keys=named, args=arguments), left_behind=left_behind
+        )
 
 
-_SCRIPTS = {"take": TAKE, "settle": SETTLE, "release": RELEASE}
+_SCRIPTS = {"take": TAKE, "settle": SETTLE, "renew": RENEW, "release": RELEASE}

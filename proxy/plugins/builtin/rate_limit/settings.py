@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     limits: tuple[Limit, ...]
     redis: RedisSettings | None = None
     on_store_error: OnStoreError = "local"
-    lease_timeout: int = 3_600_000
+    lease_timeout: int = 60_000
 
 
 def _cap(description: str) -> Schema:
@@ -64,13 +64,15 @@ SCHEMA: Schema = {
                         "default": ["all"],
                         "description": "Who shares it: everybody (`all`), or each key, user, model, address or project "
                         "has it for itself; several together: each combination. Keys are known from an authentication "
-                        "plugin of a lower priority.",
+                        "plugin of a lower priority. A model is the entry of `models` that is asked, however the "
+                        "client spelt it. Projects count apart in any case.",
                     },
                     "requests": _cap("Requests in each window. So many may come at once; then they come back evenly."),
                     "tokens": _cap(
                         "Input and output tokens in each window, as the provider counts them. A request's input is "
                         "estimated and taken at once; when it is over, it pays what it really cost, which may leave "
-                        "less than nothing: then the next one waits."
+                        "less than nothing: then the next one waits. What the provider did not tell, because the "
+                        "client left or the stream was cut, is estimated from what was sent."
                     ),
                     "concurrency": _cap("Requests at the same time."),
                     "per": {
@@ -83,7 +85,7 @@ SCHEMA: Schema = {
                         "minItems": 1,
                         "items": {"type": "string", "minLength": 1},
                         "description": "Only requests for these models count: prefixes, or regular expressions between "
-                        "slashes. Default: all.",
+                        "slashes, of the name that is asked for or of the entry that serves it. Default: all.",
                     },
                 },
                 "required": ["name"],
@@ -116,9 +118,10 @@ SCHEMA: Schema = {
         "leaseTimeout": {
             "type": "integer",
             "minimum": 1000,
-            "default": 3_600_000,
-            "description": "With Redis: a slot of `concurrency` whose worker died is free after so long, in ms. Not "
-            "less than requests may take.",
+            "default": 60_000,
+            "description": "With Redis: a slot of `concurrency` whose worker died is free after so long, in ms. Slots "
+            "of requests that run are renewed three times in it, so it says nothing of how long requests may take. At "
+            "least three times `redis.timeout`.",
         },
     },
     "required": ["limits"],

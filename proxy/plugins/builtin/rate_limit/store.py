@@ -2,7 +2,8 @@
 
 A *bucket* holds `limit` units and fills up evenly, `limit` in each `window`. Taking more than there is is refused; what
 is settled afterwards may leave it below zero, so that who took more than foreseen waits for it. *Slots* are held as
-long as a request runs, and give themselves back after `lease` seconds if nobody does (its process died).
+long as a request runs: leased for `lease` seconds, renewed until it is over, and free by themselves when nobody renews
+them (the process died).
 
 One call takes from all of them or from none, atomically, whoever else is counting.
 """
