@@ -135,6 +135,10 @@ class BasicAPIKeyAuth(Plugin):
             digest = bytes.fromhex(key.sha256) if key.sha256 is not None else _sha256(key.key or "")
             self._known[self._keyed(digest)] = _Known(msgspec.structs.replace(key, key=None), _matchers(key))
 
+    def outlives_reload(self, config: Config) -> bool:
+        """Not with a file of keys: a reload is what has it read again."""
+        return "keysFile" not in config
+
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         shown = _shown_key(context.credentials)
         if shown is None:
