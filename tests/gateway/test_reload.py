@@ -189,6 +189,64 @@ async def test_counts_outlive_a_reload_that_does_not_touch_them(tmp_path: Path) 
             assert await ask() == 200, "another limit, another count"
 
 
+@pytest.mark.parametrize("content", ["{}\n1\n", "{}\n"])
+async def test_a_file_that_a_killed_gateway_left_brings_no_signal_to_anybody(tmp_path: Path, content: str) -> None:
+    """Its process id is somebody else's by now, whom SIGHUP would end."""
+    pid_file = tmp_path / "triway.pid"
+    bystander = await trio.lowlevel.open_process(["sleep", "600"])
+    try:
+        pid_file.write_text(content.format(bystander.pid))
+        told = await run_reload("--pid-file", pid_file)
+        assert told.returncode == 1
+        assert (b"is not running" if "1" in content else b"is no process id file") in told.stderr
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        await bystander.wait()
+
+
+async def test_the_file_of_a_gateway_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    pid_file = tmp_path / "triway.pid"
+    async with ReplayServer(Play(WHOLE)) as upstream:
+        models = [model("openai-chat", upstream.url, name="whole")]
+        async with triway_serving(tmp_path, models, arguments=["--pid-file", pid_file]) as gateway:
+            told = await run_reload("--pid-file", pid_file)
+            assert told.returncode == 0, told.stderr
+            gateway.send(signal.SIGKILL)
+            await gateway.wait()
+        assert pid_file.exists()
+        told = await run_reload("--pid-file", pid_file)
+        assert (told.returncode, b"is not running" in told.stderr) == (1, True)
+        async with triway_serving(tmp_path, models, arguments=["--pid-file", pid_file]) as gateway:
+            told = await run_reload("--pid-file", pid_file)
+            assert told.returncode == 0, told.stderr
+
+
+def pid_files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if "triway.pid" in path.name and path.suffix != ".reload")
+
+
+async def test_two_gateways_do_not_share_a_file(tmp_path: Path) -> None:
+    pid_file = tmp_path / "triway.pid"
+    async with ReplayServer(Play(WHOLE)) as upstream:
+        models = [model("openai-chat", upstream.url, name="whole")]
+        async with triway_serving(tmp_path, models, arguments=["--pid-file", pid_file]):
+            before = pid_file.read_text()
+            with trio.fail_after(60):
+                second = await trio.run_process(
+                    command("serve", "-c", tmp_path / "gateway.yaml", "--pid-file", pid_file),
+                    capture_stderr=True,
+                    check=False,
+                    env=environment(),
+                )
+            assert second.returncode == 1
+            assert b"is the file of a gateway that is running" in second.stderr
+            assert pid_file.read_text() == before
+            told = await run_reload("--pid-file", pid_file)
+            assert told.returncode == 0, told.stderr
+    assert pid_files_in(tmp_path) == ["triway.pid"], "something was left behind"
+
+
 async def test_who_cannot_be_asked_is_said(tmp_path: Path) -> None:
     told = await run_reload("--pid-file", tmp_path / "nothing")
     assert told.returncode == 1
