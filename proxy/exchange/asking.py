@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from providers.errors import GatewayError
+from providers.errors import GatewayError, error_of_event
 from providers.model import (
     Accumulator,
     EmbeddingRequest,
@@ -81,6 +81,8 @@ class Asking:
     async def _at_once(self, plan: RoutePlan, request: Q, call: Callable[[Provider, Q], Awaitable[A]]) -> A:
         async def ask(route: ModelRoute[Q], claim: Claim) -> A:
             answer = await call(route.served.provider, route.request)
+            if isinstance(answer, LLMResponse) and answer.error is not None:
+                route.fault = error_of_event(answer.error, None)  # it is the client's to see, and counts all the same
             await claim()
             self._chosen(route)
             return answer

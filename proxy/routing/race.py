@@ -253,8 +253,14 @@ class _Run(Generic[R, T]):
 
     def _settle_failure(self, route: R, error: GatewayError, raised: list[Exception]) -> None:
         """A try failed: does another one go on, is the next one to be started, or is it over?"""
-        others = len(self.running) > 1  # this one is still counted
-        goes_on = self.plan.goes_on_after(error) if others else self._goes_on_after(error)
+        if len(self.running) == 1:  # this one is still counted
+            goes_on = self._goes_on_after(error)
+        else:
+            goes_on = self.plan.goes_on_after(error)
+            if not goes_on and route is not next(iter(self.running)):
+                # A hedge must not end what it was to help: the first may well do what this one cannot.
+                self.left.clear()
+                goes_on = True
         self.watcher.failed(route, error, goes_on=goes_on)
         if not goes_on:
             self.over = True

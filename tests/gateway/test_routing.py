@@ -178,6 +178,28 @@ async def test_a_model_whose_answers_break_off_is_left_alone(client_api: str, fa
         assert (one.received, two.received) == (3, 3)
 
 
+async def test_a_response_that_says_it_failed_counts() -> None:
+    """With a good status, and relayed as it is to a client of the same API."""
+    failed = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "status": "failed",
+        "error": {"code": "server_error", "message": "broke"},
+        "output": [],
+    }
+    router = {"name": "model-router", "config": {"model": "a", "failureThreshold": 9}}
+    async with ReplayServer(answer(200, failed)) as upstream:
+        models = [model("openai-responses", upstream.url, name="a")]
+        async with serving(models, plugins=[router]) as gateway, gateway.http() as client:
+            response = await client.post("/v1/responses", json={"model": "a", "input": "hi"})
+            assert response.json() == failed
+            health = gateway.gateway.generation.default.health_of("a")
+            assert health is not None
+            assert health.failures == 1
+
+
 async def test_a_stream_that_a_plugin_has_enough_of_is_no_failure() -> None:
     enough = plugin_class("enough", after_chunk=lambda context: PluginResult(terminate=True))
     async with ReplayServer(Play(TEXT["openai-chat"])) as upstream:

@@ -200,6 +200,21 @@ async def test_while_another_one_tries_a_failure_is_not_the_end(autojump_clock: 
     assert models.told.events[-1] == ("failed", "a", DOWN, True)
 
 
+async def test_what_is_wrong_for_a_hedge_does_not_end_the_first(autojump_clock: MockClock) -> None:
+    """The second model's API may lack what the request asks for; the first is slow, and will answer."""
+    models = Models(a=(3, 0, None), b=(0.5, None, WRONG), c=(0, 0, None))
+    assert await models.run(hedge_after=0.5) == "a"
+    assert models.asked == [(0, "a"), (0.5, "b")], "and nobody else is asked what is wrong"
+    assert models.told.events == [("hedged", "b"), ("failed", "b", WRONG, True)]
+    both = Models(a=(3, None, DOWN), b=(0.5, None, WRONG), c=(0, 0, None))
+    with pytest.raises(ProviderConnectionError):
+        await both.run(hedge_after=0.5)
+    assert both.told.events[-1] == ("failed", "a", DOWN, False)
+    first = Models(a=(1, None, WRONG), b=(3, 0, None))
+    with pytest.raises(RequestError):
+        await first.run(hedge_after=0.5)
+
+
 async def test_the_client_s_leaving_ends_all_of_it(autojump_clock: MockClock) -> None:
     models = Models(a=(FOREVER, 0, None), b=(FOREVER, 0, None))
     with trio.move_on_after(2):
