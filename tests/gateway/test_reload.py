@@ -381,6 +381,12 @@ def test_who_reads_more_than_its_configuration_says_so(kind: str, config: dict[s
     assert registry.get(kind)().outlives_reload(config) is kept
 
 
+@pytest.mark.parametrize("registry", [provider_registry, plugin_registry, api_registry])
+def test_a_type_is_the_same_class_after_a_reload(registry: Any) -> None:
+    before, after = dict(registry().items()), dict(registry().items())
+    assert before == after
+
+
 async def test_a_generation_that_cannot_start_leaves_the_other_as_it_was(lives: list[Lives]) -> None:
     first = await generation_of(with_plugins({"a": 1}))
     broken = Generation(with_plugins({"a": 1}, {"breaks": True}), api_registry(), before=first)
