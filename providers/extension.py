@@ -7,7 +7,7 @@ An extension lives so:
 3. *Checked*: the loader holds the configuration against `configuration_schema` (defaults filled in, every error named
    with its place in the file), then calls `validate_config`.
 4. *Configured*: `await configure(config)`, once, in the app's trio run. Clients and pools are made here.
-5. *Used*, by many requests at once.
+5. *Used*, by many requests at once, also across reloads that leave its entry as it is (`outlives_reload`).
 6. *Closed*: `await aclose()`, once, under a deadline, after the last request is over.
 """
 
@@ -54,6 +54,12 @@ class Extension:
 
     async def configure(self, config: Config) -> None:
         """Take the checked configuration. An exception here refuses the configuration."""
+
+    def outlives_reload(self, config: Config) -> bool:
+        """Whether it goes on, with all that it has gathered, when the gateway reads its file again and finds this
+        configuration unchanged. False: it is made anew, and closed when its last request is over; say so where
+        `configure` reads what may change beside the configuration, like a file. Must not wait."""
+        return True
 
     async def aclose(self) -> None:
         """Give everything back. Runs under a deadline; may be cancelled."""

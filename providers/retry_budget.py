@@ -11,13 +11,17 @@ import trio
 
 
 class RetryBudget:
-    """A token bucket that requests fill. Shared by many requests of one process; no method waits."""
+    """A token bucket that requests fill. Shared by many requests of one process; no method waits.
+
+    In any span of time no more extra requests are made than `share` for each request, `per_second` for each second, and
+    what was saved up before: `seconds` times `per_second`, or one.
+    """
 
     __slots__ = ("_at", "_balance", "_limit", "_per_second", "_share", "refused")
 
-    def __init__(self, share: float = 0.2, *, per_second: float = 10.0, seconds: float = 10.0) -> None:
+    def __init__(self, share: float = 0.2, *, per_second: float = 1.0, seconds: float = 10.0) -> None:
         """`share`: extra requests for each request. `per_second`: extra requests that are allowed whatever the traffic
-        is, so that a quiet gateway can try again too. Unused allowance is kept for about `seconds`."""
+        is, so that a quiet gateway can try again too. What of it is not used is kept for `seconds`; so is the share."""
         if share < 0 or per_second < 0 or seconds <= 0:
             raise ValueError("a retry budget has no negative share and keeps its tokens for some time")
         self._share = share

@@ -80,10 +80,14 @@ def serve(config: Path, pid_file: Path | None) -> None:
     checked = _load(config)
     workers = checked.server.workers
     if pid_file is not None:
-        from proxy.reloading import listed
+        from proxy.reloading import ReloadError, listed
 
-        with listed(pid_file, workers):
-            _serve_measured(config, checked)
+        try:
+            with listed(pid_file, workers):
+                _serve_measured(config, checked)
+        except ReloadError as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
     _serve_measured(config, checked)
 
 

@@ -1,8 +1,8 @@
 """`Life`: a worker's application from start to stop, with everything that runs beside requests, and its reloads.
 
 A reload reads the file again and makes a whole new generation beside the one that serves. Only when all of it is
-configured are they swapped, between two requests. Requests that are under way finish on the old generation, which is
-closed when the last of them is over. If anything is wrong, nothing has changed.
+configured are they swapped, between two requests. Requests that are under way finish on the old generation. When the
+last of them is over it is closed, but for what the new one has taken over. If anything is wrong, nothing has changed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Life:
         """Returns the keys that changed in the file but cannot change now."""
         apis = api_registry()
         config = await trio.to_thread.run_sync(partial(load_config, path, apis=apis))
-        new = Generation(config, apis)
+        new = Generation(config, apis, before=self._gateway.generation)
         with trio.move_on_after(CONFIGURE_TIMEOUT) as scope:
             await new.start()
         if scope.cancelled_caught:

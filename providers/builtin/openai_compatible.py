@@ -197,8 +197,10 @@ _BY_NAME = {preset.name: preset for preset in PRESETS}
 
 
 def __getattr__(name: str) -> type[CompatibleProvider]:
-    """The class of a preset, by its type name; the registry keeps it."""
+    """The class of a preset, by its type name. Kept: every registry of the process has the same one, so that a reload
+    knows a provider that has not changed."""
     preset = _BY_NAME.get(name)
     if preset is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _provider_of(preset)
+    made = globals()[name] = _provider_of(preset)
+    return made

@@ -179,6 +179,9 @@ class HTTPProvider(Provider):
                 ca_bundle=settings.ca_bundle,
             )
 
+    def outlives_reload(self, config: Config) -> bool:  # not with certificates or credentials read from files
+        return "caBundle" not in config and (not self._authorizes or "apiKey" in config)
+
     async def aclose(self) -> None:
         if hasattr(self, "upstream"):
             await self.upstream.aclose()

@@ -92,6 +92,10 @@ class ReplayProvider(Provider):
         self._pace = config.get("pace", DEFAULT_PACE) / 1000
         self._chunk_size = config.get("chunkSize")
 
+    def outlives_reload(self, config: Config) -> bool:
+        """Not with a recording of one's own, which may be another by then."""
+        return "file" not in config
+
     async def execute(self, request: LLMRequest) -> LLMResponse:
         """The recorded answer, whole. Raises the recorded error. A cancellation point."""
         wire = self._ready()

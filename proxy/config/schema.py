@@ -213,7 +213,10 @@ PLUGIN: Schema = _object(
                     "description": 'Headers by name, each with a pattern for its value (`""`: any).',
                 },
                 "userIds": _patterns("Who asks, as the request or an authentication plugin says. As for `paths`."),
-                "models": _patterns("The model's name, as the client or a plugin before gave it. As for `paths`."),
+                "models": _patterns(
+                    "The model's name, as the client or a plugin before gave it; where that plugin chose several "
+                    "(fallbacks ...), any of them. As for `paths`."
+                ),
             },
         ),
         "onError": _choice(

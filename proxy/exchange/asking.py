@@ -5,14 +5,23 @@ What a candidate streams stays with it until it has won: only then does the clie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from providers.errors import GatewayError
-from providers.model import Accumulator, EventKind, LLMRequest, LLMResponse, RequestNotes
+from providers.errors import GatewayError, error_of_event
+from providers.model import (
+    Accumulator,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    EventKind,
+    LLMRequest,
+    LLMResponse,
+    RequestNotes,
+)
 from providers.model.text_run import TextRun
-from providers.provider import ChunkEmitter
+from providers.provider import ChunkEmitter, Provider
 from proxy.exchange.model import ServedModel
 from proxy.observe.logs import get_logger
 from proxy.routing.plan import RoutePlan
@@ -22,15 +31,22 @@ Resolve = Callable[[str], tuple[ServedModel, str | None]]
 """The entry that serves a model's name, and what its `*` stood for. Raises `RequestError` (404)."""
 
 
-class ModelRoute(Route):
+Q = TypeVar("Q", LLMRequest, EmbeddingRequest)
+A = TypeVar("A")
+
+
+class ModelRoute(Route, Generic[Q]):
     """A candidate with its entry, and the request as this entry is asked."""
 
     __slots__ = ("request", "served")
 
-    def __init__(self, served: ServedModel, request: LLMRequest) -> None:
+    def __init__(self, served: ServedModel, request: Q) -> None:
         super().__init__(request.model, served.health)
         self.served = served
-        self.request = request
+        self.request: Q = request
+
+
+Chosen = Callable[[ModelRoute[Any]], None]
 
 
 class Asking:
@@ -39,7 +55,7 @@ class Asking:
     def __init__(
         self,
         resolve: Resolve,
-        chosen: Callable[[ModelRoute], None],
+        chosen: Chosen,
         understand: Callable[[Exception], GatewayError],
         request_id: str,
     ) -> None:
@@ -47,33 +63,57 @@ class Asking:
         self._chosen = chosen
         self._understand = understand
         self._watcher = _Watcher(request_id, chosen)
+        self._counted = False
+        """Whether the budget has heard of the request: what plugins have asked again is no request of a client."""
 
     async def whole(self, plan: RoutePlan, request: LLMRequest) -> LLMResponse:
         """A whole answer. Raises what the last candidate raises."""
+        return await self._at_once(plan, request, lambda provider, own: provider.execute(own))
 
-        async def ask(route: ModelRoute, claim: Claim) -> LLMResponse:
-            response = await route.served.provider.execute(route.request)
+    async def count_tokens(self, plan: RoutePlan, request: LLMRequest) -> LLMResponse:
+        """The number of the input's tokens, from the first candidate that can tell. Nobody is raced for that."""
+        return await self._at_once(_unhurried(plan), request, lambda provider, own: provider.count_tokens(own))
+
+    async def embed(self, plan: RoutePlan, request: EmbeddingRequest) -> EmbeddingResponse:
+        """Vectors, as for `count_tokens`."""
+        return await self._at_once(_unhurried(plan), request, lambda provider, own: provider.embed(own))
+
+    async def _at_once(self, plan: RoutePlan, request: Q, call: Callable[[Provider, Q], Awaitable[A]]) -> A:
+        async def ask(route: ModelRoute[Q], claim: Claim) -> A:
+            answer = await call(route.served.provider, route.request)
+            if isinstance(answer, LLMResponse) and answer.error is not None:
+                route.fault = error_of_event(answer.error, None)  # it is the client's to see, and counts all the same
             await claim()
             self._chosen(route)
-            return response
+            return answer
 
-        routes = self._routes(plan, request)
-        return await race(plan, routes, ask, understand=self._understand, watcher=self._watcher)
+        return await self._race(plan, self._routes(plan, request), ask)
 
     async def streaming(self, plan: RoutePlan, request: LLMRequest, emitter: ChunkEmitter) -> None:
         """A streamed answer into `emitter`, which is left to be closed by who made it. Raises what the last candidate
         raises before its answer has begun."""
 
-        async def ask(route: ModelRoute, claim: Claim) -> None:
-            own = _RunnerEmitter(emitter, claim, lambda: self._chosen(route), alone=len(routes) == 1)
+        async def ask(route: ModelRoute[LLMRequest], claim: Claim) -> None:
+            own = _RunnerEmitter(emitter, claim, route, self._chosen, alone=len(routes) == 1)
             await route.served.provider.execute_streaming(route.request, own)
             if own.error is not None:
                 raise own.error
 
         routes = self._routes(plan, request)
-        await race(plan, routes, ask, understand=self._understand, watcher=self._watcher)
+        await self._race(plan, routes, ask)
 
-    def _routes(self, plan: RoutePlan, request: LLMRequest) -> Sequence[ModelRoute]:
+    async def _race(
+        self,
+        plan: RoutePlan,
+        routes: Sequence[ModelRoute[Q]],
+        ask: Callable[[ModelRoute[Q], Claim], Awaitable[A]],
+    ) -> A:
+        if plan.budget is not None and not self._counted:
+            self._counted = True
+            plan.budget.deposit()
+        return await race(plan, routes, ask, understand=self._understand, watcher=self._watcher)
+
+    def _routes(self, plan: RoutePlan, request: Q) -> Sequence[ModelRoute[Q]]:
         routes = []
         for candidate in plan.candidates:
             served, matched = self._resolve(candidate.model)
@@ -84,16 +124,34 @@ class Asking:
         return routes
 
 
-class _RunnerEmitter(ChunkEmitter):
-    """What one candidate emits to. Its first chunk has to win before it gets through."""
+def _unhurried(plan: RoutePlan) -> RoutePlan:
+    return plan if plan.hedge_after is None else msgspec.structs.replace(plan, hedge_after=None)
 
-    def __init__(self, inner: ChunkEmitter, claim: Claim, won: Callable[[], None], *, alone: bool) -> None:
+
+class _RunnerEmitter(ChunkEmitter):
+    """What one candidate emits to. Its first chunk has to win before it gets through.
+
+    The route is told what the model is to blame for after that: an error that it ends its stream with, but nothing
+    that goes wrong on the client's side.
+    """
+
+    def __init__(
+        self,
+        inner: ChunkEmitter,
+        claim: Claim,
+        route: ModelRoute[LLMRequest],
+        won: Callable[[ModelRoute[LLMRequest]], None],
+        *,
+        alone: bool,
+    ) -> None:
         self._inner = inner
         self._alone = alone
         """Nobody else may answer: then a keep-alive is as good as a token, and keeps the client waiting."""
         self._claim = claim
+        self._route = route
         self._tell = won
         self._won = False
+        self._ended = False
         self.error: GatewayError | None = None
         """What ended the stream before it began."""
 
@@ -110,17 +168,28 @@ class _RunnerEmitter(ChunkEmitter):
             if self.error is not None or (not final and not self._alone and _is_keep_alive(chunk)):
                 return
             await self._win()
-        await self._inner.emit_chunk(chunk, first, final)
+        self._ended = self._ended or final
+        try:
+            await self._inner.emit_chunk(chunk, first, final)
+        except Exception:
+            self._route.blameless = True
+            raise
 
     async def emit_batch(self, chunks: Sequence[LLMResponse | TextRun], first: bool = False) -> None:
         if not self._won:
             if self.error is not None or (not self._alone and all(map(_is_keep_alive, chunks))):
                 return
             await self._win()
-        await self._inner.emit_batch(chunks, first)
+        try:
+            await self._inner.emit_batch(chunks, first)
+        except Exception:
+            self._route.blameless = True
+            raise
 
     async def emit_error(self, error: GatewayError) -> None:
         if self._won:
+            if not self._ended:
+                self._route.fault = self._route.fault or error
             await self._inner.emit_error(error)
         elif self.error is None:
             self.error = error
@@ -128,21 +197,21 @@ class _RunnerEmitter(ChunkEmitter):
     async def _win(self) -> None:
         await self._claim()
         self._won = True
-        self._tell()
+        self._tell(self._route)
 
 
 def _is_keep_alive(chunk: LLMResponse | TextRun) -> bool:
     return isinstance(chunk, LLMResponse) and chunk.kind is EventKind.KEEP_ALIVE
 
 
-class _Watcher(Watcher[ModelRoute]):
+class _Watcher(Watcher[ModelRoute[Any]]):
     """Counts and logs what the client does not see."""
 
-    def __init__(self, request_id: str, chosen: Callable[[ModelRoute], None]) -> None:
+    def __init__(self, request_id: str, chosen: Chosen) -> None:
         self._request_id = request_id
         self._chosen = chosen
 
-    def failed(self, route: ModelRoute, error: GatewayError, *, goes_on: bool) -> None:
+    def failed(self, route: ModelRoute[Any], error: GatewayError, *, goes_on: bool) -> None:
         if not goes_on:
             self._chosen(route)  # whose error it is that the request's own record tells
             return
@@ -157,8 +226,8 @@ class _Watcher(Watcher[ModelRoute]):
             status=error.status,
         )
 
-    def hedged(self, route: ModelRoute) -> None:
+    def hedged(self, route: ModelRoute[Any]) -> None:
         route.served.metrics.hedge("started").inc()
 
-    def lost(self, route: ModelRoute) -> None:
+    def lost(self, route: ModelRoute[Any]) -> None:
         route.served.metrics.hedge("lost").inc()

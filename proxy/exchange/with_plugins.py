@@ -5,12 +5,13 @@ Requests of projects without plugins never come here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from providers.errors import ErrorKind, GatewayError
-from providers.model import LLMRequest, LLMResponse, Usage, chunk_of_whole
+from providers.model import EmbeddingRequest, EmbeddingResponse, LLMRequest, LLMResponse, Usage, chunk_of_whole
 from providers.model.accumulator import add_usage
 from proxy.exchange.answers import answer_body
 from proxy.exchange.asking import Asking, ModelRoute
@@ -72,6 +73,34 @@ async def admit(exchange: Exchange, request: LLMRequest) -> LLMRequest:
     model = plan_of(run.context).candidates[0].model
     request = run.context.request
     return request if request.model == model else msgspec.structs.replace(request, model=model)
+
+
+async def embed(exchange: Exchange, request: EmbeddingRequest) -> EmbeddingResponse:
+    """Have an admitted request for vectors answered, by the models that plugins chose."""
+    asking, plan = _asking_of(exchange)
+    return await asking.embed(plan, request)
+
+
+async def count_tokens(exchange: Exchange, request: LLMRequest) -> LLMResponse:
+    """The same for a request whose tokens are to be counted."""
+    asking, plan = _asking_of(exchange)
+    return await asking.count_tokens(plan, request)
+
+
+def _asking_of(exchange: Exchange) -> tuple[Asking, RoutePlan]:
+    assert exchange.plugins is not None
+    asking = Asking(exchange.project.resolve, partial(note, exchange), exchange.understand, exchange.request_id)
+    return asking, plan_of(exchange.plugins.context)
+
+
+def note(exchange: Exchange, route: ModelRoute[Any]) -> None:
+    """This model is asked, or has answered."""
+    outcome = exchange.outcome
+    outcome.served = route.served
+    outcome.notes = route.request.notes
+    if exchange.plugins is not None:
+        context = exchange.plugins.context
+        context.served_model, context.target_model_provider = route.served.name, route.served.provider_type
 
 
 def plan_of(context: PluginContext) -> RoutePlan:
@@ -144,11 +173,8 @@ class _Completion:
         self._turns = 0
         """How many times a model has answered."""
 
-    def _chosen(self, route: ModelRoute) -> None:
-        outcome, context = self._exchange.outcome, self._context
-        outcome.served = route.served
-        outcome.notes = route.request.notes
-        context.served_model, context.target_model_provider = route.served.name, route.served.provider_type
+    def _chosen(self, route: ModelRoute[Any]) -> None:
+        note(self._exchange, route)
         if self._emitter is not None:
             self._emitter.metrics = route.served.metrics
 
@@ -244,6 +270,9 @@ class _Completion:
         try:
             with emitter.scope:
                 await self._fill(emitter, answer)
+            if emitter.scope.cancelled_caught and answer is None and self._exchange.outcome.served is not None:
+                # A plugin had enough of the answer; the model did nothing wrong.
+                self._exchange.outcome.served.health.succeeded()
             await emitter.close()
             if emitter.error is not None:
                 raise emitter.error

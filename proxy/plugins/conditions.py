@@ -30,6 +30,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """By name, in any case. `""` as the pattern: the header is there. Credential headers are never seen."""
     user_ids: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    """The model to be asked; where there are several candidates, any of them."""
 
 
 def compile_pattern(pattern: str) -> Matcher:
@@ -67,7 +68,7 @@ class CompiledConditions:
             checks.append(lambda context: path(context.http_request.path))
         if conditions.models:
             model = _any_of(conditions.models)
-            checks.append(lambda context: model(context.target_model or context.request.model))
+            checks.append(lambda context: any(map(model, _models_of(context))))
         if conditions.user_ids:
             user = _any_of(conditions.user_ids)
             checks.append(lambda context: context.user_id is not None and user(context.user_id))
@@ -87,3 +88,10 @@ class CompiledConditions:
 def _headers_match(wanted: Mapping[str, Matcher], context: PluginContext) -> bool:
     headers = context.headers
     return all(name in headers and matches(headers[name]) for name, matches in wanted.items())
+
+
+def _models_of(context: PluginContext) -> Sequence[str]:
+    """The names of the models that may be asked, as far as is known by now."""
+    if context.routes is not None:
+        return [candidate.model for candidate in context.routes.candidates]
+    return (context.target_model or context.request.model,)

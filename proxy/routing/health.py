@@ -2,7 +2,7 @@
 
 What is kept is O(1) for each model, and fed by whoever asks it (`race`). Nothing is decided here but what a breaker
 needs: after some failures in a row it is *open* (the model is left alone) until its cooldown is over; then one request
-at a time is let through as a probe, and the first good answer closes it again. Times are seconds on trio's clock.
+at a time is let through as a probe, and the first whole answer closes it again. Times are seconds on trio's clock.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ModelHealth:
         self.average: float | None = None
         """Seconds from the request to the first token, or to the whole answer: a moving average. None: not known."""
         self.probe_at = -math.inf
-        """When a request was last let through an open breaker."""
+        """When the request was let through an open breaker of which it is not known yet what came of it."""
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -72,11 +72,20 @@ class ModelHealth:
         """Once for each `started`, whatever came of it."""
         self.in_flight -= 1
 
-    def succeeded(self, seconds: float) -> None:
-        """An answer began, or came whole, after so long."""
+    def measured(self, seconds: float) -> None:
+        """An answer began, or came whole, after so long. Whether it ends well is not known yet."""
+        self.average = seconds if self.average is None else self.average + SMOOTHING * (seconds - self.average)
+
+    def silent(self, seconds: float) -> None:
+        """A request was given up after so long without a token. It would have taken longer still: that tells
+        something only where less was thought."""
+        if self.average is None or seconds > self.average:
+            self.measured(seconds)
+
+    def succeeded(self) -> None:
+        """An answer came to its end."""
         self.failures = 0
         self.probe_at = -math.inf
-        self.average = seconds if self.average is None else self.average + SMOOTHING * (seconds - self.average)
 
     def failed(self, error: GatewayError, now: float) -> None:
         """A request failed. Errors that are not the model's do not count."""
@@ -99,11 +108,20 @@ class ModelHealth:
             return True
         return now < self.probe_at + policy.cooldown  # somebody is trying it already
 
-    def probe(self, policy: BreakerPolicy, now: float) -> None:
-        """Say that a request is about to be sent: if it goes through a breaker whose cooldown is over, it is the only
-        one until it is known what came of it, or until another cooldown has passed."""
-        if self.failures >= policy.failures:
-            self.probe_at = now
+    def probe(self, policy: BreakerPolicy, now: float) -> bool:
+        """Say that a request is about to be sent. True: it goes through a breaker whose cooldown is over, and is the
+        only one until it is known what came of it, or another cooldown has passed; `give_back(now)` is due when it is
+        over."""
+        if self.failures < policy.failures or self.is_open(policy, now):
+            return False
+        self.probe_at = now
+        return True
+
+    def give_back(self, at: float) -> None:
+        """The probe of that moment is over. If nothing came of it (it was cancelled, or never sent, or the request was
+        wrong in itself), the next request is one."""
+        if self.probe_at == at:
+            self.probe_at = -math.inf
 
     def closes_at(self, policy: BreakerPolicy) -> float:
         """When an open breaker lets the next request through."""

@@ -8,6 +8,15 @@ answer is the client's to hear.
     one candidate, no deadline       asked directly: no task, no scope
     several                          one after the other
     several and `hedge_after`        two at most at the same time, in a nursery that ends with the answer
+
+Every try ends in one of these ways, and its model's health hears of it:
+
+    it fails before its answer begins            a failure
+    it is cut off while it is silent             how long it was silent, at least; by the plan's deadline also a
+                                                 failure, if it had half of that time or more
+    its answer breaks off                        a failure, though the client has heard the error
+    its answer is cut off (the client left ...)  nothing more than when it began
+    its answer comes to its end                  a success
 """
 
 from __future__ import annotations
@@ -18,7 +27,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from providers.errors import GatewayError, ProviderTimeoutError
+from providers.errors import ErrorKind, GatewayError, ProviderTimeoutError
 from proxy.routing.health import ModelHealth
 from proxy.routing.plan import RoutePlan
 
@@ -32,12 +41,16 @@ Claim = Callable[[], Awaitable[None]]
 class Route:
     """A candidate, found in the table of models."""
 
-    __slots__ = ("health", "model")
+    __slots__ = ("blameless", "fault", "health", "model")
 
     def __init__(self, model: str, health: ModelHealth) -> None:
         self.model = model
         """The name it was asked for by."""
         self.health = health
+        self.fault: GatewayError | None = None
+        """What broke its answer off, where the client was told of it and nothing is raised. Set by who asks."""
+        self.blameless = False
+        """What is raised after its answer has begun is not the model's fault. Set by who asks."""
 
 
 class Watcher(Generic[R]):
@@ -64,12 +77,11 @@ async def race(
     """Ask `routes` (the plan's candidates, at least one) in order, and return what the winner's `ask` returns.
 
     `ask` awaits its claim before it shows anything. `understand` makes a `GatewayError` of any other exception that a
-    try raises before it has won. When all have failed, the last one's error is raised; a winner's exceptions come
+    try raises before it has won. Tries beyond the first are paid for from the plan's budget; into it pays who knows
+    what is a request of a client. When all have failed, the last one's error is raised; a winner's exceptions come
     through as they are. Cancelled, everything it started is gone when it returns.
     """
     run = _Run(plan, routes, ask, understand, watcher or Watcher())
-    if plan.budget is not None:
-        plan.budget.deposit()
     if len(routes) == 1 and plan.deadline is None:
         return await run.one_after_the_other()
     with trio.CancelScope() as scope:
@@ -101,6 +113,8 @@ class _Run(Generic[R, T]):
         self.left = list(reversed(routes))
         self.scope: trio.CancelScope | None = None
         self.winner: R | None = None
+        self.over = False
+        """A failure has ended the plan: nobody can win any more."""
         self.last_error: GatewayError | None = None
         self.running: dict[R, trio.CancelScope] = {}
 
@@ -109,32 +123,58 @@ class _Run(Generic[R, T]):
     async def attempt(self, route: R) -> T:
         """Ask one candidate; its health hears of the outcome. Raises `_FailedError` if it has not won."""
         health = route.health
-        started = trio.current_time()
+        began = trio.current_time()
 
         async def claim() -> None:
-            if self.winner is None:
-                health.succeeded(trio.current_time() - started)
+            if self.winner is None and not self.over and not self._is_out_of_time():
+                health.measured(trio.current_time() - began)
                 self._won(route)
             elif self.winner is not route:
                 await trio.sleep_forever()  # until it is cancelled, which it is already
 
+        over = False
         health.started()
         try:
             answer = await self.ask(route, claim)
             await claim()
+            over = True
+            if route.fault is not None:
+                health.failed(route.fault, trio.current_time())
+            else:
+                health.succeeded()
         except Exception as caught:
-            error = caught if isinstance(caught, GatewayError) else None
+            if self.winner is None:
+                over = True
+                error = self._failed(route, caught, trio.current_time() - began)
+                raise _FailedError(error) from caught
             if self.winner is route:
-                if error is not None:
-                    health.failed(error, trio.current_time())
-                raise
-            error = error or self.understand(caught)
-            health.failed(error, trio.current_time())
-            self.last_error = error
-            raise _FailedError(error) from caught
+                over = True
+                if not route.blameless:
+                    health.failed(caught if isinstance(caught, GatewayError) else _BROKEN, trio.current_time())
+            raise
         finally:
+            if not over and self.winner is not route:
+                self._cut_off(route, trio.current_time() - began)
             health.ended()
         return answer
+
+    def _failed(self, route: R, caught: Exception, seconds: float) -> GatewayError:
+        error = caught if isinstance(caught, GatewayError) else self.understand(caught)
+        route.health.failed(error, trio.current_time())
+        if error.kind is ErrorKind.TIMEOUT:
+            route.health.silent(seconds)
+        self.last_error = error
+        return error
+
+    def _cut_off(self, route: R, seconds: float) -> None:
+        """A try ends that has been silent for so long."""
+        route.health.silent(seconds)
+        deadline = self.plan.deadline
+        if self.winner is None and deadline is not None and self._is_out_of_time() and seconds >= deadline / 2:
+            route.health.failed(ProviderTimeoutError("first_token", deadline), trio.current_time())
+
+    def _is_out_of_time(self) -> bool:
+        return self.scope is not None and self.scope.cancel_called
 
     def _won(self, route: R) -> None:
         self.winner = route
@@ -177,8 +217,9 @@ class _Run(Generic[R, T]):
                     answers.append(await self.attempt(route))
                 except _FailedError as failed:
                     self._settle_failure(route, failed.error, raised)
-                except Exception as error:  # noqa: BLE001 - the winner's: raised again outside of the nursery
-                    raised.append(error)
+                except Exception as error:  # noqa: BLE001 - the winner's is raised again outside of the nursery
+                    if self.winner is route:
+                        raised.append(error)
                 finally:
                     del self.running[route]
                     settled.set()
@@ -197,14 +238,14 @@ class _Run(Generic[R, T]):
                     await settled.wait()
                 if answers or raised or self.winner is not None:
                     continue
-                if silence.cancelled_caught:
+                if not self.running:  # the last one failed, perhaps just when it had been silent for too long
+                    start(nursery)  # paid for when it failed
+                elif silence.cancelled_caught:
                     if self.budget is None or self.budget.withdraw():
                         self.watcher.hedged(self.left[-1])
                         start(nursery)
                     else:
                         hedge_after = math.inf  # cannot be afforded: only a failure brings the next one
-                elif not self.running:
-                    start(nursery)
             nursery.cancel_scope.cancel()
         if answers:
             return answers[0]
@@ -212,10 +253,17 @@ class _Run(Generic[R, T]):
 
     def _settle_failure(self, route: R, error: GatewayError, raised: list[Exception]) -> None:
         """A try failed: does another one go on, is the next one to be started, or is it over?"""
-        others = len(self.running) > 1  # this one is still counted
-        goes_on = self.plan.goes_on_after(error) if others else self._goes_on_after(error)
+        if len(self.running) == 1:  # this one is still counted
+            goes_on = self._goes_on_after(error)
+        else:
+            goes_on = self.plan.goes_on_after(error)
+            if not goes_on and route is not next(iter(self.running)):
+                # A hedge must not end what it was to help: the first may well do what this one cannot.
+                self.left.clear()
+                goes_on = True
         self.watcher.failed(route, error, goes_on=goes_on)
         if not goes_on:
+            self.over = True
             raised.append(error)
 
 
@@ -225,3 +273,7 @@ class _FailedError(Exception):
     def __init__(self, error: GatewayError) -> None:
         super().__init__(error)
         self.error = error
+
+
+_BROKEN = GatewayError("the provider's code failed", kind=ErrorKind.SERVER, status=500)
+"""What an exception of a provider's own counts as, when its answer had begun."""

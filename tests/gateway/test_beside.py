@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
 from proxy.plugins import Plugin
 from tests.support.gateway import HI, gateway_to, model, wait_until
-from tests.support.process import triway_serving
+from tests.support.process import content_of, triway_serving, write_config
 
 WHOLE = load_recording(BUNDLED / "openai-chat" / "json" / "text.json")
 
@@ -73,6 +74,8 @@ async def test_one_that_fails_is_logged_and_takes_nothing_with_it() -> None:
     assert "sk-secret" not in log.getvalue()
 
 
+RELOADED = re.compile(r'"event":"reloaded')
+
 EXTENSION = """
 import os
 
@@ -98,7 +101,7 @@ class Noting(Plugin):
 """
 
 
-async def test_a_reload_begins_the_new_one_and_ends_the_old_one(tmp_path: Path) -> None:
+async def test_a_reload_leaves_it_alone_but_for_what_has_changed(tmp_path: Path) -> None:
     (tmp_path / "noting.py").write_text(EXTENSION)
     notes = tmp_path / "notes"
 
@@ -111,4 +114,14 @@ async def test_a_reload_begins_the_new_one_and_ends_the_old_one(tmp_path: Path) 
         async with triway_serving(tmp_path, models, **more) as gateway:
             await wait_until(lambda: noted() == ["begun"], seconds=30)
             gateway.send(signal.SIGHUP)
-            await wait_until(lambda: sorted(noted()) == ["begun", "begun", "ended"], seconds=30)
+            await gateway.wait_logged(RELOADED, 1)
+            assert noted() == ["begun"]
+            write_config(tmp_path / "gateway.yaml", content_of(models, {"port": 0}, **{**more, "plugins": []}))
+            gateway.send(signal.SIGHUP)
+            await wait_until(lambda: noted() == ["begun", "ended"], seconds=30)
+            write_config(tmp_path / "gateway.yaml", content_of(models, {"port": 0}, **more))
+            gateway.send(signal.SIGHUP)
+            await wait_until(lambda: noted() == ["begun", "ended", "begun"], seconds=30)
+            gateway.send(signal.SIGTERM)
+            assert await gateway.wait() == 0
+            assert noted() == ["begun", "ended", "begun", "ended"]

@@ -15,9 +15,11 @@ import trio
 from conformance.replay import FAULTS, Answer, Play, ReplayServer
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
+from proxy.plugins import PluginResult
 from tests.support import facts
 from tests.support.client import RawClient, body_for
-from tests.support.gateway import Running, model, serving, wait_until
+from tests.support.gateway import HI, Running, model, serving, wait_until
+from tests.support.plugins import plugin_class
 
 APIS = ["openai-chat", "anthropic-messages"]
 PATHS = {"openai-chat": "/v1/chat/completions", "anthropic-messages": "/v1/messages"}
@@ -165,6 +167,175 @@ async def test_a_model_that_keeps_failing_is_left_alone() -> None:
         assert (one.received, two.received) == (3, 10)
 
 
+@pytest.mark.parametrize("fault", ["fin-in-event", "reset-between-events", "error-late"])
+@pytest.mark.parametrize("client_api", APIS)
+async def test_a_model_whose_answers_break_off_is_left_alone(client_api: str, fault: str) -> None:
+    """Each client had the beginning, and then the error in band: the model has failed all the same."""
+    cut = Play(TEXT["openai-chat"], fault=FAULTS[fault])
+    async with two_models(cut, Play(TEXT["openai-chat"]), failureThreshold=3) as (one, two, gateway):
+        served = [(await post(gateway, client_api)).headers["x-triway-model"] for _ in range(6)]
+        assert served == ["a"] * 3 + ["b"] * 3
+        assert (one.received, two.received) == (3, 3)
+
+
+async def test_a_response_that_says_it_failed_counts() -> None:
+    """With a good status, and relayed as it is to a client of the same API."""
+    failed = {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": "m",
+        "status": "failed",
+        "error": {"code": "server_error", "message": "broke"},
+        "output": [],
+    }
+    router = {"name": "model-router", "config": {"model": "a", "failureThreshold": 9}}
+    async with ReplayServer(answer(200, failed)) as upstream:
+        models = [model("openai-responses", upstream.url, name="a")]
+        async with serving(models, plugins=[router]) as gateway, gateway.http() as client:
+            response = await client.post("/v1/responses", json={"model": "a", "input": "hi"})
+            assert response.json() == failed
+            health = gateway.gateway.generation.default.health_of("a")
+            assert health is not None
+            assert health.failures == 1
+
+
+async def test_a_stream_that_a_plugin_has_enough_of_is_no_failure() -> None:
+    enough = plugin_class("enough", after_chunk=lambda context: PluginResult(terminate=True))
+    async with ReplayServer(Play(TEXT["openai-chat"])) as upstream:
+        router = {"name": "model-router", "config": {"model": "a", "failureThreshold": 2}}
+        models = [model("openai-chat", upstream.url, name="a")]
+        async with serving(models, plugins=[router, enough]) as gateway:
+            health = gateway.gateway.generation.default.health_of("a")
+            assert health is not None
+            health.failures = 1
+            assert (await post(gateway, "openai-chat")).status_code == 200
+            assert health.failures == 0
+
+
+async def test_a_model_that_is_silent_until_the_plan_s_deadline_is_left_alone() -> None:
+    silent = Play(TEXT["openai-chat"], fault=FAULTS["silent"])
+    router = {"deadline": 150, "failureThreshold": 2}
+    async with two_models(silent, Play(TEXT["openai-chat"]), **router) as (one, two, gateway):
+        statuses = [(await post(gateway, "openai-chat")).status_code for _ in range(4)]
+        assert statuses == [504, 504, 200, 200]
+        assert (one.received, two.received) == (2, 2)
+
+
+async def test_a_first_token_timeout_below_the_deadline_brings_the_next_model() -> None:
+    silent = Play(TEXT["anthropic-messages"], fault=FAULTS["silent"])
+    second = Play(TEXT["openai-chat"])
+    async with two_models(silent, second, "anthropic-messages", patient=False, deadline=10_000) as (_, _, gateway):
+        response = await post(gateway, "openai-chat")
+        assert (response.status_code, response.headers["x-triway-model"]) == (200, "b")
+
+
+async def test_what_plugins_ask_again_earns_no_retries() -> None:
+    again = plugin_class("again", after_model=lambda context: PluginResult(reevaluate_request=context.retry_count < 3))
+    async with ReplayServer(Play(WHOLE["openai-chat"])) as upstream:
+        router = {"name": "model-router", "config": {"model": "a", "retryBudget": {"share": 0.25, "perSecond": 0}}}
+        models = [model("openai-chat", upstream.url, name="a")]
+        async with serving(models, plugins=[router, again]) as gateway:
+            await post(gateway, "openai-chat", stream=False)
+            assert upstream.received == 4
+            budget = gateway.gateway.generation.default.pipeline.plugins[0].plugin._budget  # type: ignore[attr-defined]
+            assert not budget.withdraw(), "four requests of one client's"
+
+
+# -- what is no conversation -------------------------------------------------------------------------------------------
+
+VECTORS = {
+    "object": "list",
+    "model": "m",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "usage": {"prompt_tokens": 3, "total_tokens": 3},
+}
+EMBED = {"model": "x", "input": "text"}
+
+
+def answer(status: int, body: dict[str, Any]) -> Play:
+    return Play(Answer(status=status, headers={"content-type": "application/json"}, body=json.dumps(body).encode()))
+
+
+async def test_embeddings_fall_back_and_count() -> None:
+    async with two_models(answer(529, {}), answer(200, VECTORS), failureThreshold=2) as (one, two, gateway):
+        async with gateway.http() as client:
+            for _ in range(3):
+                response = await client.post("/v1/embeddings", json=EMBED)
+                assert response.json() == VECTORS
+                assert response.headers["x-triway-model"] == "b"
+        assert (one.received, two.received) == (2, 3)
+
+
+async def test_embeddings_are_not_raced() -> None:
+    silent = Play(WHOLE["openai-chat"], fault=FAULTS["silent"])
+    router = {"hedgeAfter": 10, "deadline": 200}
+    async with two_models(silent, answer(200, VECTORS), **router) as (one, two, gateway):
+        async with gateway.http() as client:
+            assert (await client.post("/v1/embeddings", json=EMBED)).status_code == 504
+        assert (one.received, two.received) == (1, 0)
+
+
+async def test_token_counts_fall_back() -> None:
+    router = {"name": "model-router", "config": {"model": "a", "fallbacks": ["b"]}}
+    counted = answer(200, {"input_tokens": 7})
+    async with ReplayServer(answer(529, {})) as one, ReplayServer(counted) as two:
+        models = [model("anthropic-messages", server.url, name=name) for server, name in ((one, "a"), (two, "b"))]
+        async with serving(models, plugins=[router]) as gateway, gateway.http() as client:
+            body = {"model": "x", "messages": HI}
+            response = await client.post("/v1/messages/count_tokens", json=body)
+            assert response.json() == {"input_tokens": 7}
+            assert response.headers["x-triway-model"] == "b"
+
+
+async def test_an_embedding_does_not_keep_a_recovered_model_away() -> None:
+    """It is the probe of a model that then cannot embed: the next conversation is another one."""
+    down_once = [answer(529, {}), answer(404, {}), Play(WHOLE["openai-chat"])]
+    router = {"failureThreshold": 1, "cooldown": 100}
+    async with ReplayServer(down_once) as one, ReplayServer(Play(WHOLE["openai-chat"])) as two:
+        models = [model("openai-chat", server.url, name=name) for server, name in ((one, "a"), (two, "b"))]
+        plugin = {"name": "model-router", "config": {"model": "a", "fallbacks": ["b"], **router}}
+        async with serving(models, plugins=[plugin]) as gateway, gateway.http() as client:
+            assert (await post(gateway, "openai-chat", stream=False)).headers["x-triway-model"] == "b"
+            await trio.sleep(0.15)
+            await client.post("/v1/embeddings", json=EMBED)
+            assert one.received == 2
+            response = await post(gateway, "openai-chat", stream=False)
+            assert response.headers["x-triway-model"] == "a"
+
+
+# -- which plugins take part -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("chosen", "hidden"), [("far", True), ("near", False)])
+async def test_a_plugin_for_a_model_that_the_router_chose_takes_part(chosen: str, hidden: bool) -> None:
+    hider = {
+        "name": "regex-hider",
+        "conditions": {"models": ["far"]},
+        "config": {"rules": [{"name": "key", "pattern": "hi"}]},
+    }
+    router = {"name": "model-router", "priority": 1, "config": {"model": chosen}}
+    async with ReplayServer(Play(WHOLE["openai-chat"])) as upstream:
+        models = [model("openai-chat", upstream.url, name=name) for name in ("near", "far")]
+        async with serving(models, plugins=[router, hider]) as gateway, gateway.http() as client:
+            await client.post(PATHS["openai-chat"], json={"model": "near", "messages": HI})
+    assert (b"[KEY]" in upstream.requests[0].body) is hidden
+
+
+async def test_a_guard_of_the_fallback_guards_the_request() -> None:
+    hider = {
+        "name": "regex-hider",
+        "conditions": {"models": ["b"]},
+        "config": {"rules": [{"name": "key", "pattern": "hi"}]},
+    }
+    router = {"name": "model-router", "priority": 1, "config": {"model": "a", "fallbacks": ["b"]}}
+    async with ReplayServer(answer(529, {})) as one, ReplayServer(Play(WHOLE["openai-chat"])) as two:
+        models = [model("openai-chat", server.url, name=name) for server, name in ((one, "a"), (two, "b"))]
+        async with serving(models, plugins=[router, hider]) as gateway, gateway.http() as client:
+            await client.post(PATHS["openai-chat"], json={"model": "a", "messages": HI})
+    assert b"[KEY]" in two.requests[0].body
+
+
 def billed_to(entry: str, metrics: str) -> list[str]:
     """The counters of a model's tokens. They are the process', so only differences tell."""
     return [row for row in metrics.splitlines() if row.startswith("triway_tokens_total") and f'model="{entry}"' in row]
@@ -201,6 +372,18 @@ async def test_the_loser_of_a_hedge_is_gone_at_once_and_paid_for_once(stream: bo
         assert billed_to("a", metrics) == before
         hedges = [row for row in metrics.splitlines() if row.startswith("triway_hedges_total")]
         assert any('outcome="lost"' in row and 'model="a"' in row for row in hedges), hedges
+
+
+async def test_by_latency_a_model_that_lost_is_not_asked_first_again() -> None:
+    silent = Play(TEXT["openai-chat"], fault=FAULTS["silent"])
+    targets = {"targets": [{"model": "a"}, {"model": "b"}], "strategy": "lowest-latency", "hedgeAfter": 100}
+    plugin = {"name": "model-router", "config": targets}
+    async with ReplayServer(silent) as one, ReplayServer(Play(TEXT["openai-chat"])) as two:
+        models = [model("openai-chat", server.url, name=name) for server, name in ((one, "a"), (two, "b"))]
+        async with serving(models, plugins=[plugin]) as gateway:
+            for _ in range(4):
+                assert (await post(gateway, "openai-chat")).headers["x-triway-model"] == "b"
+        assert (one.received, two.received) == (1, 4)
 
 
 async def test_a_client_that_leaves_a_race_ends_both() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.exchange import with_plugins
+
 if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
 
@@ -14,7 +16,10 @@ async def count_tokens(exchange: Exchange) -> None:
     exchange.outcome.stream = request.stream
     exchange.outcome.notes = request.notes
     request = await exchange.admit(request)
-    served, request.metadata.matched = exchange.serve(request.model)
-    counted = await served.provider.count_tokens(request)
-    headers = exchange.answer_headers(request.notes)
+    if exchange.plugins is not None:
+        counted = await with_plugins.count_tokens(exchange, request)
+    else:
+        served, request.metadata.matched = exchange.serve(request.model)
+        counted = await served.provider.count_tokens(request)
+    headers = exchange.answer_headers(exchange.outcome.notes)
     await exchange.reply(200, exchange.api.transform_token_count(counted), headers)

@@ -148,6 +148,10 @@ class BasicAPIKeyAuth(Plugin):
         for key in await trio.to_thread.run_sync(_keys_of, config):
             self._known[self._keyed(_digest(key))] = _Known(msgspec.structs.replace(key, key=None), _matchers(key))
 
+    def outlives_reload(self, config: Config) -> bool:
+        """Not with a file of keys: a reload is what has it read again."""
+        return "keysFile" not in config
+
     async def before_model(self, context: PluginContext) -> PluginResult | None:
         shown = _shown_key(context.credentials)
         if shown is None:

@@ -9,6 +9,7 @@ import pytest
 from providers.model import LLMRequest, RequestMetadata
 from proxy.plugins import HTTPRequest, PluginContext
 from proxy.plugins.conditions import CompiledConditions, Conditions, compile_pattern
+from proxy.routing import Candidate, RoutePlan
 
 
 def context(model: str = "gpt-4.1-mini", path: str = "/v1/chat/completions", method: str = "POST", **more: Any) -> Any:
@@ -59,6 +60,18 @@ def test_the_model_is_the_one_that_a_plugin_chose() -> None:
     chosen.target_model = "b"
     assert CompiledConditions(Conditions(models=("b",))).hold(chosen)
     assert not CompiledConditions(Conditions(models=("a",))).hold(chosen)
+
+
+def test_of_several_candidates_any_counts() -> None:
+    """Any of them may come to answer: a guard that looked at the first only would miss the fallback."""
+    chosen = context(model="a")
+    chosen.target_model = "b"
+    chosen.routes = RoutePlan(candidates=(Candidate("near"), Candidate("far-1")))
+    assert CompiledConditions(Conditions(models=("near",))).hold(chosen)
+    assert CompiledConditions(Conditions(models=("far-",))).hold(chosen)
+    assert CompiledConditions(Conditions(models=("/^far/", "x"))).hold(chosen)
+    for other in ("a", "b"):
+        assert not CompiledConditions(Conditions(models=(other,))).hold(chosen), "nobody asks it any more"
 
 
 def test_a_slash_alone_is_a_prefix() -> None:

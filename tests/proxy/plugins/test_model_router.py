@@ -18,6 +18,7 @@ from proxy.config import ConfigError, load_config
 from proxy.plugins import PluginContext
 from proxy.plugins.builtin.model_router.plugin import ModelRouter
 from proxy.plugins.builtin.model_router.settings import SCHEMA
+from proxy.plugins.pipeline import Pipeline, PipelineRun
 from proxy.routing import RoutePlan
 from proxy.routing.health import ModelHealth
 
@@ -89,8 +90,8 @@ async def test_the_least_busy_for_its_weight() -> None:
 
 async def test_the_quickest_of_late_and_the_unmeasured_first() -> None:
     health = {name: ModelHealth() for name in "abc"}
-    health["a"].succeeded(0.9)
-    health["b"].succeeded(0.2)
+    health["a"].measured(0.9)
+    health["b"].measured(0.2)
     plugin = await router(targets=[{"model": name} for name in "abc"], strategy="lowest-latency")
     assert await order(plugin, health) == ["c", "b", "a"]
 
@@ -139,8 +140,26 @@ async def test_a_model_that_keeps_failing_is_asked_last_until_a_probe_succeeds(a
     await trio.sleep(10)
     assert await order(plugin, health) == ["a", "b"], "the cooldown is over: one may try"
     assert await order(plugin, health) == ["b", "a"], "while it does, the others do not"
-    health["a"].succeeded(0.1)
+    health["a"].succeeded()
     assert await order(plugin, health) == ["a", "b"]
+
+
+async def test_a_request_that_proves_nothing_leaves_the_probe_to_the_next(autojump_clock: MockClock) -> None:
+    """Cancelled, answered by another plugin, wrong in itself, or nothing that a model is asked for."""
+    health = {"a": ModelHealth(), "b": ModelHealth()}
+    plugin = await router(model="a", fallbacks=["b"], failureThreshold=1, cooldown=10_000)
+    health["a"].failed(DOWN, trio.current_time())
+    await trio.sleep(10)
+    for _ in range(3):
+        context = PluginContext(request=LLMRequest(model="asked"), health=health.get)
+        result = await plugin.before_model(context)
+        assert result is not None
+        assert result.context is not None
+        assert isinstance(result.context.routes, RoutePlan)
+        assert result.context.routes.candidates[0].model == "a"
+        assert await order(plugin, health) == ["b", "a"], "while it is under way"
+        PipelineRun(Pipeline(()), context).close()
+        await trio.sleep(0.1)
 
 
 async def test_when_all_keep_failing_the_one_that_recovers_soonest_is_asked(autojump_clock: MockClock) -> None:

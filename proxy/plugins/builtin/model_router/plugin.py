@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from random import Random
 
 import msgspec
@@ -117,8 +118,8 @@ class ModelRouter(Plugin):
                 well.append(model)
         chosen = well + [model for _, model in sorted(ill, key=lambda pair: pair[0])]
         first = context.health(chosen[0])
-        if first is not None:
-            first.probe(policy, now)
+        if first is not None and first.probe(policy, now):
+            context.defer(partial(first.give_back, now))
         return chosen
 
 

@@ -36,7 +36,7 @@ class Rule(Choice, frozen=True, kw_only=True, rename="camel"):
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     share: float = 0.2
-    per_second: float = 10.0
+    per_second: float = 1.0
 
 
 class Settings(Choice, frozen=True, kw_only=True, rename="camel"):
@@ -95,7 +95,10 @@ _CHOICE: dict[str, Schema] = {
     "deadline": {
         "type": "integer",
         "minimum": 1,
-        "description": "How long all tries together may take up to the first token, in ms.",
+        "description": "How long all tries together may take up to the first token (or the whole answer), in ms. "
+        "Then nobody else is asked, and the client gets a 504, or the error of the model that failed before: a silent "
+        "model is left for the next one by `hedgeAfter`, or by a `firstTokenTimeout` of its own that is shorter than "
+        "this. A model that was silent for half of this time or more has failed.",
     },
     "onErrors": {
         "type": "array",
@@ -150,7 +153,8 @@ SCHEMA: Schema = {
             "type": "integer",
             "minimum": 1,
             "default": 30_000,
-            "description": "How long it is left alone after its last failure, in ms. Then one request at a time tries. "
+            "description": "How long it is left alone after its last failure, in ms. Then one request at a time tries, "
+            "until one has its whole answer. "
             "A provider's Retry-After counts too.",
         },
         "retryBudget": {
@@ -165,13 +169,15 @@ SCHEMA: Schema = {
                 "perSecond": {
                     "type": "number",
                     "minimum": 0,
-                    "default": 10,
-                    "description": "Extra requests each second that are allowed whatever the traffic is.",
+                    "default": 1,
+                    "description": "Extra requests each second that are allowed whatever the traffic is. Ten seconds "
+                    "of them are saved up.",
                 },
             },
             "additionalProperties": False,
             "default": {},
-            "description": "Bounds what is asked again, so that a failing service is not asked more and more.",
+            "description": "Bounds what is asked again, so that a failing service is not asked more and more. In any "
+            "span of time: `share` of its requests, `perSecond` of its seconds, and what was saved up.",
         },
     },
     "additionalProperties": False,
