@@ -104,7 +104,7 @@ RATE_LIMITED = Counter(
 )
 RATE_LIMIT_STORE_ERRORS = Counter(
     "triway_rate_limit_store_errors_total",
-    "Calls of the rate limits' store that failed.",
+    "Calls of the rate limits' store that failed, and what is owed to it but could not be remembered.",
     registry=_REGISTRY,
 )
 CACHE_LOOKUPS = Counter(
