@@ -71,6 +71,13 @@ class WireProvider(HTTPProvider):
         """Path and query of a completion, below the base URL."""
         return self.path
 
+    def stored_target(self, response_id: str, action: str, query: str) -> str:
+        """Path and query of a response that the service keeps, below the base URL.
+
+        `action`: what follows the id, with its slash (`/cancel`), or nothing; `query`: as it is to be sent.
+        """
+        return _with_query(f"{self.path}/{response_id}{action}", query)
+
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
         """The request's body from the model in the middle. Raises `RequestError` for what this API cannot honour."""
         return self.wire.encode_request(request, model, self.translation(request))

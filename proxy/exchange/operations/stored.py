@@ -36,14 +36,14 @@ async def stored(exchange: Exchange) -> None:
     query = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     models = await _models(exchange, dict(query).get("model"))
     sent = urlencode([(name, value) for name, value in query if name.lower() not in _NOT_SENT])
-    _, _, action = exchange.scope["path"].partition(f"/{response_id}")
+    _, _, action = exchange.scope["path"].partition(f"/responses/{response_id}")
     method = exchange.scope["method"]
     for place, served in enumerate(models, 1):
         provider = served.provider
         assert isinstance(provider, WireProvider)
         request = RelayRequest(
             method=method,
-            target=f"{provider.path}/{response_id}{action}" + (f"?{sent}" if sent else ""),
+            target=provider.stored_target(response_id, action, sent),
             headers=upstream_headers(exchange.headers),
             request_id=exchange.request_id,
         )
