@@ -151,8 +151,8 @@ class _Completion:
         finally:
             exchange.outcome.answered_by = run.answered_by
             exchange.outcome.asked_again = self._context.retry_count
-        body = answer_body(exchange.api, response, self._request)
-        await exchange.reply(200, body, exchange.answer_headers(exchange.outcome.notes))
+        body = answer_body(exchange.api, response, self._request, exchange.outcome)
+        await exchange.reply(200, body, exchange.answer_headers())
 
     async def _ask(self) -> LLMResponse:
         context = self._context

@@ -57,10 +57,10 @@ def annotation(citation: Citation, start: int, end: int) -> dict[str, Any] | Non
     return {"type": "url_citation", "url_citation": body}
 
 
-def message_annotations(parts: list[Part]) -> list[dict[str, Any]]:
-    """The annotations of a whole message, whose text is all its text parts joined."""
+def message_annotations(parts: list[Part]) -> tuple[list[dict[str, Any]], int]:
+    """The annotations of a whole message, whose text is all its text parts joined; and how many citations have none."""
     found: list[dict[str, Any]] = []
-    start = 0
+    start = without = 0
     for part in parts:
         if not isinstance(part, TextPart):
             continue
@@ -69,8 +69,10 @@ def message_annotations(parts: list[Part]) -> list[dict[str, Any]]:
             wire = annotation(citation, start, end)
             if wire is not None:
                 found.append(wire)
+            else:
+                without += 1
         start = end
-    return found
+    return found, without
 
 
 def tool_call(part: ToolCallPart, call_id: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    part_kind,
     signature_block,
 )
 from providers.wire.json_text import json_object
@@ -96,10 +97,13 @@ class ResponsesStreamEncoder:
         "_token",
         "dropped_blocks",
         "response",
+        "unsaid",
     )
 
     def __init__(self, request: LLMRequest) -> None:
         self.dropped_blocks = 0
+        self.unsaid: list[str] = []
+        """The kind of each of these."""
         self.response: dict[str, Any] = {}
         """The response object, once the answer has begun."""
         self._request = request
@@ -240,7 +244,7 @@ class ResponsesStreamEncoder:
                 self._done[self._next_item] = part.raw
                 self._next_item += 1
             case _:
-                self._drop(type(part).__name__, part.index)
+                self._drop_part(part)
 
     def _text(self, part: TextPart | RefusalPart, kind: ContentKind, logprobs: Any) -> None:
         item = self._current
@@ -264,7 +268,7 @@ class ResponsesStreamEncoder:
         if content is not None and content.kind == "output_text":
             content.citations += part.citations
         else:
-            self.dropped_blocks += len(part.citations)
+            self._lose("citation", len(part.citations))
 
     def _reasoning(self, part: ReasoningPart) -> None:
         key = (ReasoningPart, part.index)
@@ -336,7 +340,17 @@ class ResponsesStreamEncoder:
         """Count something that cannot be said, once for each thing."""
         if (kind, index) not in self._dropped:
             self._dropped.add((kind, index))
-            self.dropped_blocks += 1
+            self._lose(kind, 1)
+
+    def _drop_part(self, part: Part) -> None:
+        # Only an opaque part's first piece need say its kind.
+        if (type(part).__name__, part.index) not in self._dropped:
+            self._dropped.add((type(part).__name__, part.index))
+            self._lose(part_kind(part), 1)
+
+    def _lose(self, kind: str, count: int) -> None:
+        self.dropped_blocks += count
+        self.unsaid += [kind] * count
 
     # -- items --------------------------------------------------------------------------------------------------------
 
@@ -406,7 +420,7 @@ class ResponsesStreamEncoder:
         where: dict[str, Any] = {"item_id": item.id, "output_index": item.index, index_name: content.index}
         text = content.text
         if content.citations:
-            self.dropped_blocks += content.annotate(len(text))
+            self._lose("citation", content.annotate(len(text)))
             for number, annotation in enumerate(content.annotations):
                 name = "response.output_text.annotation.added"
                 self._event(name, **where, annotation_index=number, annotation=annotation)
