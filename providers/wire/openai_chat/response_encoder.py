@@ -8,6 +8,7 @@ from providers.model import (
     AssistantMessage,
     AudioPart,
     Choice,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     Part,
@@ -21,6 +22,7 @@ from providers.model import (
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
     answer_head,
+    answer_image,
     default_finish_reason,
     make_call_id,
     message_annotations,
@@ -29,11 +31,11 @@ from providers.wire.openai_chat.answer_parts import (
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 from providers.wire.openai_chat.usage import encode_usage
 
-_SAID = TextPart | RefusalPart | ReasoningPart | ToolCallPart | AudioPart
+_SAID = TextPart | RefusalPart | ReasoningPart | ToolCallPart | AudioPart | ImagePart
 
 
 def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
-    """The answer's body. What this API has no place for (opaque parts, images, files) goes into `notes.unsaid`."""
+    """The answer's body. What this API has no place for (opaque parts, files) goes into `notes.unsaid`."""
     body = answer_head(response, request, "chat.completion")
     body["choices"] = [_choice(choice, request.notes.unsaid) for choice in response.choices]
     if response.usage is not None:
@@ -71,11 +73,14 @@ def _message(parts: list[Part], unsaid: list[str]) -> dict[str, Any]:
         message["tool_calls"] = calls
     if audios:
         message["audio"] = _audio(audios[0])
+    images = [answer_image(part) for part in parts if isinstance(part, ImagePart)]
+    if shown := [image for image in images if image is not None]:
+        message["images"] = shown
     cited, uncited = message_annotations(parts)
     if cited:
         message["annotations"] = cited
     unsaid += [part_kind(part) for part in parts if not isinstance(part, _SAID)]
-    unsaid += ["audio"] * len(audios[1:]) + ["citation"] * uncited
+    unsaid += ["image"] * images.count(None) + ["audio"] * len(audios[1:]) + ["citation"] * uncited
     return message
 
 

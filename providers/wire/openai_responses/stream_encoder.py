@@ -7,6 +7,7 @@ The grammar that this file keeps (the official SDK's accumulator asserts on it):
     content = content_part.added, (output_text | refusal).delta*, annotation.added*, .done, content_part.done
             | reasoning_summary_part.added, reasoning_summary_text.delta*, .done, reasoning_summary_part.done
             | (function_call_arguments | custom_tool_call_input).delta*, .done          (an item has one of these)
+            | image_generation_call.in_progress, .generating, .completed
 
 Every event has the next `sequence_number`; an item keeps its id and its `output_index` to the end, and the last event
 repeats the items as their own last events told them. Items follow each other, but for calls whose arguments are not
@@ -24,6 +25,7 @@ import msgspec
 from providers.model import (
     Choice,
     EventKind,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     OpaquePart,
@@ -44,6 +46,7 @@ from providers.wire.openai_responses.output_items import (
     CallItem,
     Content,
     ContentKind,
+    ImageItem,
     Item,
     ItemStatus,
     MessageItem,
@@ -243,6 +246,8 @@ class ResponsesStreamEncoder:
                 self._event("response.output_item.done", output_index=self._next_item, item=part.raw)
                 self._done[self._next_item] = part.raw
                 self._next_item += 1
+            case ImagePart() if part.data:
+                self._image(part)
             case _:
                 self._drop_part(part)
 
@@ -335,6 +340,14 @@ class ResponsesStreamEncoder:
         item.arguments.append(pieces)
         name = "response.custom_tool_call_input.delta" if item.is_custom else "response.function_call_arguments.delta"
         self._event(name, item_id=item.id, output_index=item.index, delta=pieces)
+
+    def _image(self, part: ImagePart) -> None:
+        """An image that the model drew, said whole as what OpenAI's own tool gives."""
+        item = self._begin_item(ImageItem(self._next_item, self._id("ig"), part))
+        where = {"item_id": item.id, "output_index": item.index}
+        for stage in ("in_progress", "generating", "completed"):
+            self._event(f"response.image_generation_call.{stage}", **where)
+        self._leave()
 
     def _drop(self, kind: str, index: int) -> None:
         """Count something that cannot be said, once for each thing."""
