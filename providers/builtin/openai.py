@@ -46,10 +46,17 @@ class OpenAIProvider(OpenAIServices):
         await super().configure(config)
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
+        """As the Responses API counts, also for a model that is asked through Chat Completions."""
+        model = self.model_for(request)
+        if request.raw is not None and request.raw.api == openai_responses.WIRE.api:
+            query = f"?{request.metadata.query}" if request.metadata.query else ""
+            body = openai_responses.WIRE.relay_request(request, model)
+            outgoing = OutgoingRequest(target=TARGET + query, body=body, headers=request.metadata.headers)
+            return await self.call(outgoing, request, decode_token_count)
         translation = Translation(openai_responses.WIRE.api, drop_unsupported=self.drop_unsupported)
         if request.metadata.api != openai_responses.WIRE.api:
             translation.refuse_bound(request)
-        encoded = encode_count_request(request, self.model_for(request), translation)
+        encoded = encode_count_request(request, model, translation)
         outgoing = OutgoingRequest(target=TARGET, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
         return await self.call(outgoing, request, decode_token_count)
 
