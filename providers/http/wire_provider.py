@@ -84,9 +84,15 @@ class WireProvider(HTTPProvider):
 
     def translation(self, request: LLMRequest) -> Translation:
         """For one request that is to be encoded. Raises `RequestError` if it is bound to another API."""
-        translation = Translation(self.api, drop_unsupported=self.drop_unsupported)
+        translation = Translation(self.api, drop_unsupported=self.drop_unsupported, client=request.metadata.api)
         if request.metadata.api != self.api:
             translation.refuse_bound(request)
+        return translation
+
+    def count_translation(self, request: LLMRequest) -> Translation:
+        """The same, for a request whose input is to be counted."""
+        translation = self.translation(request)
+        translation.counts = True
         return translation
 
     def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:

@@ -127,6 +127,63 @@ async def test_the_openai_sdk_counts_and_its_own_body_is_relayed() -> None:
     assert sent == {"model": sent["model"], "conversation": "conv_1", "personality": "friendly"}
 
 
+SAMPLING: dict[str, dict[str, Any]] = {
+    "anthropic-messages": {
+        "max_tokens": 9,
+        "temperature": 1.0,
+        "top_k": 5,
+        "top_p": 0.5,
+        "stop_sequences": ["x"],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+    },
+    "gemini-generate": {
+        "generationConfig": {
+            "candidateCount": 2,
+            "frequencyPenalty": 0.5,
+            "logprobs": 2,
+            "presencePenalty": 0.5,
+            "responseLogprobs": True,
+            "responseModalities": ["TEXT", "IMAGE"],
+            "seed": 1,
+            "stopSequences": ["x"],
+            "temperature": 1.5,
+            "topK": 40,
+            "topP": 0.9,
+        }
+    },
+    "openai-responses": {"parallel_tool_calls": False, "temperature": 1.5, "top_logprobs": 2},
+}
+"""What a client may leave in a request that it has counted before it sends it."""
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("name", sorted(COUNTING))
+async def test_what_makes_only_the_answer_does_not_matter(name: str, client: str) -> None:
+    path, body, answer = CLIENTS[client]
+    whole = {**body, **SAMPLING[client]}
+    if client == "gemini-generate":
+        whole = {"generateContentRequest": {**whole, "model": "models/m"}}
+    async with ReplayServer(service) as upstream, serving([entry(SPEAKERS[name], upstream.url)]) as gateway:
+        async with gateway.http() as http:
+            counted = await http.post(path, json=whole)
+        [request] = upstream.requests
+    assert (counted.status_code, counted.json()) == (200, answer), counted.text
+    if not SPEAKERS[name].wire.api == client == "gemini-generate":  # Google takes it
+        assert b"temperature" not in request.body
+    assert "x-triway-dropped" not in counted.headers
+
+
+async def test_what_changes_the_input_still_matters() -> None:
+    async with ReplayServer(service) as upstream:
+        async with serving([entry(SPEAKERS["openai"], upstream.url)]) as gateway, gateway.http() as http:
+            body = {**CLIENTS["gemini-generate"][1], "cachedContent": "cachedContents/1"}
+            refused = await http.post("/v1beta/models/m:countTokens", json={"generateContentRequest": body})
+        assert upstream.requests == []
+    assert refused.status_code == 400
+    assert "'cachedContent'" in refused.json()["error"]["message"]
+
+
 async def test_a_conversation_that_is_stored_elsewhere_cannot_be_counted() -> None:
     async with ReplayServer(service) as upstream:
         async with serving([entry(SPEAKERS["anthropic"], upstream.url)]) as gateway, gateway.openai() as client:

@@ -12,6 +12,7 @@ from providers.model import LLMRequest, LLMResponse, RawBody, Usage
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.json_text import FIELDS
 from providers.wire.openai_responses.api import API
+from providers.wire.openai_responses.relay import relay_request
 from providers.wire.openai_responses.request_decoder import read_request
 from providers.wire.openai_responses.request_encoder import encode_request
 
@@ -34,6 +35,31 @@ _COUNTED = frozenset(
 )
 
 
+_NOT_COUNTED = frozenset(
+    {
+        "background",
+        "context_management",
+        "include",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+        "user",
+    }
+)
+"""Parameters of a response that the endpoint does not take."""
+
+
 class _Answer(msgspec.Struct, gc=False):
     input_tokens: int
 
@@ -51,6 +77,12 @@ def encode_count_request(request: LLMRequest, model: str, translation: Translati
     encoded = encode_request(request, model, translation)
     body = {name: raw for name, raw in FIELDS.decode(encoded.body).items() if name in _COUNTED}
     return msgspec.structs.replace(encoded, body=msgspec.json.encode(body))
+
+
+def relay_count_request(request: LLMRequest, model: str) -> bytes:
+    """The lossless lane, also for the body of a `/responses` request, whose other parameters are left out."""
+    fields = FIELDS.decode(relay_request(request, model))
+    return msgspec.json.encode({name: raw for name, raw in fields.items() if name not in _NOT_COUNTED})
 
 
 def decode_token_count(body: bytes) -> LLMResponse:
