@@ -60,7 +60,7 @@ class AnthropicProvider(WireProvider):
             body = relay_count_request(request, model)
             outgoing = OutgoingRequest(target=target + query, body=body, headers=request.metadata.headers)
         else:
-            encoded = encode_count_request(request, model, self.translation(request))
+            encoded = encode_count_request(request, model, self.count_translation(request))
             outgoing = OutgoingRequest(
                 target=target, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped
             )

@@ -141,11 +141,14 @@ class AzureOpenAIProvider(OpenAIServices):
         outgoing.target = self._located(outgoing.target, self.model_for(request))
         return outgoing
 
+    def stored_target(self, response_id: str, action: str, query: str) -> str:
+        return self._located(super().stored_target(response_id, action, query))
+
     def embedding_target(self, wire: EmbeddingWire, model: str) -> str:
         return self._located(wire.target(model), model)
 
-    def _located(self, target: str, model: str) -> str:
-        """OpenAI's path and query as this resource has them."""
+    def _located(self, target: str, model: str = "") -> str:
+        """OpenAI's path and query as this resource has them. `model`: the deployment, where the path may name it."""
         if self._version is None:
             return f"/openai/v1{target}"
         path, _, query = target.partition("?")

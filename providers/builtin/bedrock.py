@@ -168,7 +168,7 @@ class BedrockProvider(WireProvider):
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
         model = self.model_for(request)
-        encoded = encode_count_request(request, self._base_model or model, self.translation(request))
+        encoded = encode_count_request(request, self._base_model or model, self.count_translation(request))
         outgoing = OutgoingRequest(
             target=self._target(model, "count-tokens"), body=encoded.body, dropped=encoded.dropped
         )

@@ -64,6 +64,6 @@ class GeminiProvider(WireProvider):
             body = relay_count_request(request, model, on_vertex=False)
             outgoing = OutgoingRequest(target=target, body=body, headers=request.metadata.headers)
         else:
-            encoded = encode_count_request(request, model, self.translation(request), on_vertex=False)
+            encoded = encode_count_request(request, model, self.count_translation(request), on_vertex=False)
             outgoing = OutgoingRequest(target=target, body=encoded.body, dropped=encoded.dropped)
         return await self.call(outgoing, request, decode_token_count)

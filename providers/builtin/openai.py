@@ -8,7 +8,12 @@ from providers.http import HTTPSettings, OutgoingRequest, http_schema
 from providers.model import LLMRequest, LLMResponse
 from providers.wire import openai_chat, openai_responses
 from providers.wire.base import Translation
-from providers.wire.openai_responses.count_tokens import TARGET, decode_token_count, encode_count_request
+from providers.wire.openai_responses.count_tokens import (
+    TARGET,
+    decode_token_count,
+    encode_count_request,
+    relay_count_request,
+)
 
 
 @extension(
@@ -46,10 +51,20 @@ class OpenAIProvider(OpenAIServices):
         await super().configure(config)
 
     async def count_tokens(self, request: LLMRequest) -> LLMResponse:
-        translation = Translation(openai_responses.WIRE.api, drop_unsupported=self.drop_unsupported)
+        """As the Responses API counts, also for a model that is asked through Chat Completions."""
+        model = self.model_for(request)
+        if request.raw is not None and request.raw.api == openai_responses.WIRE.api:
+            query = f"?{request.metadata.query}" if request.metadata.query else ""
+            body = relay_count_request(request, model)
+            outgoing = OutgoingRequest(target=TARGET + query, body=body, headers=request.metadata.headers)
+            return await self.call(outgoing, request, decode_token_count)
+        translation = Translation(
+            openai_responses.WIRE.api, drop_unsupported=self.drop_unsupported, client=request.metadata.api
+        )
+        translation.counts = True
         if request.metadata.api != openai_responses.WIRE.api:
             translation.refuse_bound(request)
-        encoded = encode_count_request(request, self.model_for(request), translation)
+        encoded = encode_count_request(request, model, translation)
         outgoing = OutgoingRequest(target=TARGET, body=encoded.body, headers=encoded.headers, dropped=encoded.dropped)
         return await self.call(outgoing, request, decode_token_count)
 

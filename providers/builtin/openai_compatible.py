@@ -137,7 +137,7 @@ class CompatibleProvider(OpenAIServices):
         count = self.preset.token_count if self.preset is not None else None
         if count is None:
             return await super().count_tokens(request)
-        encoded = encode_in_dialect(request, self.model_for(request), self.translation(request), self.dialect)
+        encoded = encode_in_dialect(request, self.model_for(request), self.count_translation(request), self.dialect)
         asked = msgspec.json.decode(encoded.body, type=dict[str, msgspec.Raw])
         body = msgspec.json.encode({name: asked[name] for name in ("model", "messages")})
         outgoing = OutgoingRequest(target=count.path, body=body, headers=encoded.headers, dropped=encoded.dropped)

@@ -36,7 +36,7 @@ class OpenAIServices(WireProvider):
         if request.raw is not None:
             body = wire.relay_request(request, model)
             return OutgoingRequest(target=target, body=body, headers=request.metadata.headers)
-        translation = Translation(wire.api, drop_unsupported=self.drop_unsupported)
+        translation = Translation(wire.api, drop_unsupported=self.drop_unsupported, client=request.metadata.api)
         encoded = wire.encode_request(request, model, translation)
         return OutgoingRequest(target=target, body=encoded.body, dropped=encoded.dropped)
 

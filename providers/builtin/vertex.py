@@ -171,7 +171,7 @@ class VertexProvider(WireProvider):
         if self.is_lossless(request):
             encoded = EncodedRequest(body=gemini.relay_count_request(request, model, on_vertex=True))
         else:
-            encoded = gemini.encode_count_request(request, model, self.translation(request), on_vertex=True)
+            encoded = gemini.encode_count_request(request, model, self.count_translation(request), on_vertex=True)
         target = gemini.method_target(self._resource(model), "countTokens")
         outgoing = OutgoingRequest(target=target, body=encoded.body, dropped=encoded.dropped)
         return await self.call(outgoing, request, gemini.decode_token_count)
@@ -182,7 +182,7 @@ class VertexProvider(WireProvider):
             encoded = EncodedRequest(body=claude.relay_count_request(request, model))
             headers = request.metadata.headers
         else:
-            encoded = claude.encode_count_request(request, model, self.translation(request))
+            encoded = claude.encode_count_request(request, model, self.count_translation(request))
         encoded = self._for_vertex(encoded, with_model=True)
         target = gemini.method_target(self._resource("count-tokens"), "rawPredict")
         outgoing = OutgoingRequest(target=target, body=encoded.body, headers=headers, dropped=encoded.dropped)

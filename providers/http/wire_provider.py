@@ -71,15 +71,28 @@ class WireProvider(HTTPProvider):
         """Path and query of a completion, below the base URL."""
         return self.path
 
+    def stored_target(self, response_id: str, action: str, query: str) -> str:
+        """Path and query of a response that the service keeps, below the base URL.
+
+        `action`: what follows the id, with its slash (`/cancel`), or nothing; `query`: as it is to be sent.
+        """
+        return _with_query(f"{self.path}/{response_id}{action}", query)
+
     def encode(self, request: LLMRequest, model: str) -> EncodedRequest:
         """The request's body from the model in the middle. Raises `RequestError` for what this API cannot honour."""
         return self.wire.encode_request(request, model, self.translation(request))
 
     def translation(self, request: LLMRequest) -> Translation:
         """For one request that is to be encoded. Raises `RequestError` if it is bound to another API."""
-        translation = Translation(self.api, drop_unsupported=self.drop_unsupported)
+        translation = Translation(self.api, drop_unsupported=self.drop_unsupported, client=request.metadata.api)
         if request.metadata.api != self.api:
             translation.refuse_bound(request)
+        return translation
+
+    def count_translation(self, request: LLMRequest) -> Translation:
+        """The same, for a request whose input is to be counted."""
+        translation = self.translation(request)
+        translation.counts = True
         return translation
 
     def relayed(self, request: LLMRequest, model: str) -> EncodedRequest:

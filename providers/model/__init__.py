@@ -15,6 +15,7 @@ from providers.model.content import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    part_kind,
     signature_block,
     with_signature_blocks,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "Usage",
     "chunk_of_whole",
     "finish_chunk",
+    "part_kind",
     "reasoning_chunk",
     "signature_block",
     "text_chunk",

@@ -153,6 +153,13 @@ Part = (
 )
 
 
+def part_kind(part: Part) -> str:
+    """What a part is called where it has to be named: its type, of an opaque one the type in its own API."""
+    if isinstance(part, OpaquePart) and part.kind:
+        return part.kind
+    return str(type(part).__struct_config__.tag)
+
+
 def signature_block(part: Part) -> ReasoningPart | None:
     """The part's signature as a block of reasoning without text, for an API that has no other place for it."""
     if isinstance(part, TextPart | ToolCallPart | ImagePart) and part.signature:

@@ -107,6 +107,9 @@ class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Malformed events of the provider that were left out of the stream."""
     dropped_blocks: int = 0
     """Parts of the answer that the model in the middle holds only as opaque."""
+    unsaid: list[str] = []
+    """What a whole answer held that the client's API cannot say: the kind of each part (`part_kind`), `citation` and so
+    on. Written by who encodes the answer; of a stream it is counted by the encoder (`dropped_blocks`)."""
     upstream_request_id: str | None = None
     headers: dict[str, str] = {}
     """The provider's response headers that may go on to a client of the same API (names in lower case)."""

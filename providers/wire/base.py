@@ -10,6 +10,7 @@ import msgspec
 from providers.errors import GatewayError, ProviderError, RequestError, UnsupportedParameterError
 from providers.model import LLMRequest, LLMResponse
 from providers.model.text_run import TextRun
+from providers.wire.client_names import client_name
 
 
 class StreamDecoder(Protocol):
@@ -41,29 +42,65 @@ class RunDecoder(StreamDecoder, Protocol):
         ...
 
 
+_NO_INPUT = frozenset(
+    {
+        "audio",
+        "frequency_penalty",
+        "generationConfig.imageConfig",
+        "generationConfig.responseModalities",
+        "generationConfig.speechConfig",
+        "logit_bias",
+        "logprobs",
+        "modalities",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "seed",
+        "stop",
+        "temperature",
+        "top_k",
+        "top_logprobs",
+        "top_p",
+    }
+)
+"""Parameters that say how the answer is made, and so count for nothing in the input."""
+
+
 class Translation:
     """Collects what a target API cannot say while a request is encoded for it.
 
     `drop` is for what leaves the answer's meaning alone: it is named in the `x-triway-dropped` header. `refuse` is for
     the rest: it raises `UnsupportedParameterError` unless the model's config says `dropUnsupported`. `refuse_bound`
     looks for what cannot even be dropped.
+
+    Names are told as the client of the API `client` spells them; `spelled` says that a name is already.
     """
 
-    __slots__ = ("drop_unsupported", "dropped", "target")
+    __slots__ = ("client", "counts", "drop_unsupported", "dropped", "target")
 
-    def __init__(self, target: str, *, drop_unsupported: bool = False) -> None:
+    def __init__(self, target: str, *, drop_unsupported: bool = False, client: str = "") -> None:
         self.target = target
         self.drop_unsupported = drop_unsupported
+        self.client = client
+        self.counts = False
+        """The request is only counted: what does not change its input is neither refused nor named."""
         self.dropped: list[str] = []
 
-    def drop(self, param: str) -> None:
-        if param not in self.dropped:
-            self.dropped.append(param)
+    def drop(self, param: str, *, spelled: bool = False) -> None:
+        if self.counts and param in _NO_INPUT:
+            return
+        name = param if spelled else self.spell(param)
+        if name not in self.dropped:
+            self.dropped.append(name)
 
-    def refuse(self, param: str, why: str = "") -> None:
-        if not self.drop_unsupported:
-            raise UnsupportedParameterError(param, self.target, why)
-        self.drop(param)
+    def refuse(self, param: str, why: str = "", *, spelled: bool = False) -> None:
+        if not self.drop_unsupported and not (self.counts and param in _NO_INPUT):
+            raise UnsupportedParameterError(param if spelled else self.spell(param), self.target, why)
+        self.drop(param, spelled=spelled)
+
+    def spell(self, param: str) -> str:
+        """A parameter's name as the client knows it."""
+        return client_name(self.client, param)
 
     def refuse_bound(self, request: LLMRequest) -> None:
         """Raise `RequestError` if the request leans on what only the client's own API stores or runs."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from providers.model import LLMRequest, ToolChoice
+from providers.model import LLMRequest, Tool, ToolChoice
 from providers.wire.base import Translation
 
 
@@ -27,14 +27,22 @@ def refuse_unknown(request: LLMRequest, translation: Translation) -> None:
     """What the model in the middle has no field for: parameters are refused, or dropped if they are hints; a function's
     further fields (`input_examples`, `defer_loading` ...) are dropped."""
     for name in request.extra:
-        translation.refuse(name)
+        translation.refuse(name, spelled=True)
     for name in request.hints:
-        translation.drop(name)
+        translation.drop(name, spelled=True)
     for tool in request.tools:
         if tool.kind == "function":
             for name in tool.raw or {}:
                 if name not in _TOOL_FIELDS:
                     translation.drop(f"tools[].{name}")
+
+
+def refuse_tool(index: int, tool: Tool, translation: Translation) -> None:
+    """Refuse a tool that only its own API knows, whoever runs it (the provider, or the client: Anthropic's `bash`)."""
+    where = tool.api or "another API"
+    translation.refuse(
+        f"tools[{index}]", f"'{tool.name}' is a tool that {where} defines, and this API has no word for it"
+    )
 
 
 def choice_among(request: LLMRequest, sent: Collection[str], translation: Translation) -> ToolChoice | None:

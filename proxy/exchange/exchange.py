@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
-from providers.model import LLMRequest, RequestMetadata, RequestNotes
+from providers.model import LLMRequest, RequestMetadata
 from proxy.apis.base import ClientCall
 from proxy.apis.routes import Match
 from proxy.exchange import with_plugins
@@ -251,7 +251,7 @@ class Exchange:
     async def start_stream(self, request: LLMRequest) -> None:
         """Begin a streamed answer to `request`."""
         content_type = (b"content-type", self.api.stream_content_type(request))
-        await self.start(200, [content_type, *_UNBUFFERED, *self.answer_headers(self.outcome.notes)])
+        await self.start(200, [content_type, *_UNBUFFERED, *self.answer_headers()])
 
     async def write(self, data: bytes) -> None:
         """Write a piece of a begun answer. Carries back-pressure. When the client is gone, the request ends here or,
@@ -272,15 +272,14 @@ class Exchange:
             self.outcome.bytes_out += len(data)
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
-    def answer_headers(self, notes: RequestNotes | None) -> Headers:
+    def answer_headers(self) -> Headers:
         """The headers of a good answer, beside the content type."""
         headers = self._base_headers()
-        served = self.outcome.served
-        if notes is None:
-            return headers
-        if notes.dropped:
-            headers.append((b"x-triway-dropped", ", ".join(map(_printable, notes.dropped)).encode("ascii")))
-        if notes.headers and served is not None and served.provider.api == self.api.api:
+        outcome = self.outcome
+        if dropped := outcome.dropped:
+            headers.append((b"x-triway-dropped", ", ".join(map(_printable, dropped)).encode("ascii")))
+        notes, served = outcome.notes, outcome.served
+        if notes is not None and notes.headers and served is not None and served.provider.api == self.api.api:
             headers += self._unless_said(notes.headers)
         return headers
 

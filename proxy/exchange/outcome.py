@@ -41,11 +41,21 @@ class Outcome(msgspec.Struct, kw_only=True):
     bytes_out: int = 0
     chunks: int = 0
     dropped_blocks: int = 0
+    unsaid: list[str] = []
+    """The kind of each of these, of a whole answer."""
     notes: RequestNotes | None = None
     answered_by: str | None = None
     """The plugin that answered in the model's place."""
     asked_again: int = 0
     """How many times plugins had the model asked again."""
+
+    @property
+    def dropped(self) -> list[str]:
+        """What the client is told was left out: its own parameters, and as `answer.KIND` what its API cannot say."""
+        parameters = self.notes.dropped if self.notes is not None else []
+        if not self.unsaid:
+            return parameters
+        return [*parameters, *(f"answer.{kind}" for kind in dict.fromkeys(self.unsaid))]
 
     @property
     def recorded_status(self) -> int:
@@ -137,10 +147,10 @@ def _log(outcome: Outcome) -> None:
             line["retries"] = notes.retries
         if notes.skipped_events:
             line["skipped_events"] = notes.skipped_events
-        if notes.dropped:
-            line["dropped"] = notes.dropped
         if notes.upstream_request_id:
             line["upstream_request_id"] = notes.upstream_request_id
+    if dropped := outcome.dropped:
+        line["dropped"] = dropped
     if outcome.dropped_blocks:
         line["dropped_blocks"] = outcome.dropped_blocks
     if outcome.client is not None:

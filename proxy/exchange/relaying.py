@@ -114,7 +114,7 @@ async def pass_on(exchange: Exchange, response: UpstreamResponse) -> None:
                 upstream_status=401,
             )
         kept = [header for header in response.headers if header[0] not in _NOT_DOWNSTREAM]
-        own = exchange.answer_headers(None)
+        own = exchange.answer_headers()
         names = {name for name, _ in own}
         await exchange.start(response.status, [*(header for header in kept if header[0] not in names), *own])
         while data := await response.receive():

@@ -198,8 +198,8 @@ class _Completion:
         if self._spent is not None and self._turns > 1 and run.answered_by is None:
             response = changed(response, usage=self._spent)  # of all turns, as in a stream
             self._context.response = response
-        body = answer_body(exchange.api, response, self._request)
-        await exchange.reply(200, body, exchange.answer_headers(exchange.outcome.notes))
+        body = answer_body(exchange.api, response, self._request, exchange.outcome)
+        await exchange.reply(200, body, exchange.answer_headers())
 
     async def _ask(self) -> LLMResponse:
         context = self._context

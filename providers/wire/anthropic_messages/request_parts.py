@@ -89,7 +89,7 @@ class PartEncoder:
             case OpaquePart():
                 raw = encode_opaque(part)
                 if raw is None:
-                    self._translation.drop(part.kind)
+                    self._translation.drop(part.kind, spelled=True)
                 return raw
         if block is not None and part.cache_control is not None:
             block["cache_control"] = part.cache_control
@@ -124,7 +124,7 @@ class PartEncoder:
         else:
             arguments = json_object(part.arguments)
         if arguments is None:
-            param = "messages.tool_calls.function.arguments"
+            param = self._translation.spell("messages.tool_calls.function.arguments")
             raise RequestError(f"{param}: expected a JSON object in the call '{part.id}' of '{part.name}'", param=param)
         return {"type": "tool_use", "id": _tool_id(part.id), "name": part.name, "input": arguments}
 
@@ -192,7 +192,7 @@ class PartEncoder:
             try:
                 text = base64.b64decode(data, validate=True).decode()
             except (binascii.Error, UnicodeDecodeError) as error:
-                param = "messages.content.file.file_data"
+                param = self._translation.spell("messages.content.file.file_data")
                 raise RequestError(f"{param}: expected UTF-8 text in base64", param=param) from error
             return {"type": "text", "media_type": "text/plain", "data": text}
         self._translation.refuse("messages.content.file", f"no documents of type {media_type[:100]}")

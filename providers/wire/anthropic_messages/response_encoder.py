@@ -16,6 +16,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    part_kind,
     with_signature_blocks,
 )
 from providers.wire.anthropic_messages.finish import stop_reason_of
@@ -30,9 +31,9 @@ Block = dict[str, object] | Raw
 def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
     """A whole answer as a Messages body: the provider's own bytes while `raw` holds them, else made from the fields.
 
-    Only the first choice is told, since a Messages answer has one. Parts that the API cannot say (audio, images,
-    another API's opaque parts) are left out. Tool arguments that are not a JSON object, as in an answer cut by its
-    token limit, become `{}`: the wire has no place for a piece of JSON.
+    Only the first choice is told, since a Messages answer has one. Tool arguments that are not a JSON object, as in an
+    answer cut by its token limit, become `{}`: the wire has no place for a piece of JSON. What is lost by it goes into
+    `notes.unsaid`, as does what the API cannot say (audio, images, another API's opaque parts and citations).
     """
     if response.raw is not None and response.raw.api == API:
         return response.raw.body
@@ -40,6 +41,10 @@ def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
     message = choice.message if choice is not None else None
     parts = message.content if message is not None else []
     blocks = [block for part in with_signature_blocks(parts) if (block := encode_part(part)) is not None]
+    unsaid = request.notes.unsaid
+    unsaid += ["choice" for other in response.choices if other.index != 0]
+    for part in parts:
+        unsaid += _unsaid(part)
     sequence = choice.stop_sequence if choice is not None else None
     return msgspec.json.encode(
         {
@@ -101,6 +106,19 @@ def encode_part(part: Part) -> Block | None:
             return encode_opaque(part)
         case _:
             return None
+
+
+def _unsaid(part: Part) -> list[str]:
+    """What of a part `encode_part` leaves out."""
+    match part:
+        case TextPart():
+            return ["citation" for citation in part.citations if citation.api != API or citation.raw is None]
+        case ToolCallPart(kind="function") if part.arguments.strip() and json_object(part.arguments) is None:
+            return ["arguments"]
+        case RefusalPart() | ReasoningPart() | ToolCallPart():
+            return []
+        case _:
+            return [part_kind(part)] if encode_part(part) is None else []
 
 
 def encode_opaque(part: OpaquePart) -> Raw | None:

@@ -53,7 +53,8 @@ def encode_turns(request: LLMRequest, translation: Translation) -> tuple[list[Bl
         {"role": turn.role, "content": [*turn.results, *turn.blocks]} for turn in turns if turn.results or turn.blocks
     ]
     if not messages:
-        raise RequestError("messages: at least one user message with content is required", param="messages")
+        param = translation.spell("messages")
+        raise RequestError(f"{param}: at least one user message with content is required", param=param)
     return system, messages
 
 

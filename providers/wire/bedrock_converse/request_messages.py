@@ -81,7 +81,8 @@ class MessageEncoder:
             else:
                 turns[-1].blocks += blocks
         if not turns:
-            raise RequestError("messages: at least one user message with content is required", param="messages")
+            param = self._translation.spell("messages")
+            raise RequestError(f"{param}: at least one user message with content is required", param=param)
         return system, [{"role": turn.role, "content": [*turn.results, *turn.blocks]} for turn in turns]
 
     def cache_point(self, control: JSONObject | None) -> list[Block]:
@@ -132,7 +133,7 @@ class MessageEncoder:
             case AudioPart():
                 return self._media.audio(part)
             case OpaquePart():
-                self._translation.drop(part.kind)
+                self._translation.drop(part.kind, spelled=True)
                 return None
 
     def _reasoning(self, part: ReasoningPart) -> Block | None:
@@ -152,7 +153,7 @@ class MessageEncoder:
         else:
             arguments = json_object(part.arguments) if part.arguments.strip() else Raw(b"{}")
         if arguments is None:
-            param = "messages.tool_calls.function.arguments"
+            param = self._translation.spell("messages.tool_calls.function.arguments")
             raise RequestError(f"{param}: expected a JSON object in the call '{part.id}' of '{part.name}'", param=param)
         return {"toolUse": {"toolUseId": _tool_id(part.id), "name": part.name, "input": arguments}}
 

@@ -66,7 +66,8 @@ class MessageEncoder:
                 role = "user" if message.role == "user" else "system"
                 wire.append({"role": role, "content": content})
         if not wire:
-            raise RequestError("messages: at least one message with content is required", param="messages")
+            param = self._translation.spell("messages")
+            raise RequestError(f"{param}: at least one message with content is required", param=param)
         return wire
 
     def _check(self, parts: Iterable[Part]) -> None:
@@ -95,7 +96,7 @@ class MessageEncoder:
             case ReasoningPart():
                 self._translation.drop("messages.reasoning")
             case OpaquePart():
-                self._translation.drop(part.kind)
+                self._translation.drop(part.kind, spelled=True)
             case _:
                 self._translation.refuse("messages.content.input_audio", "the API takes no audio")
         return None

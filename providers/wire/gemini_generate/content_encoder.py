@@ -87,7 +87,8 @@ class ContentEncoder:
                 self._add("user", self._parts(message.content))
         self._add_seen()
         if not self._contents:
-            raise RequestError("'messages': at least one message with content is required", param="messages")
+            param = self._translation.spell("messages")
+            raise RequestError(f"'{param}': at least one message with content is required", param=param)
         for content in self._contents:
             content.pop("results", None)
         return self._system, self._contents
@@ -157,8 +158,9 @@ class ContentEncoder:
     def _result(self, part: ToolResultPart) -> WireObject:
         name = self._names.get(part.tool_call_id)
         if name is None:
+            param = self._translation.spell("messages")
             raise RequestError(
-                f"'messages': the result for '{part.tool_call_id}' answers no tool call before it", param="messages"
+                f"'{param}': the result for '{part.tool_call_id}' answers no tool call before it", param=param
             )
         if part.cache_control is not None:
             self._translation.drop("messages[].content[].cache_control")
@@ -214,7 +216,7 @@ class ContentEncoder:
         else:
             args = json_object(part.arguments or "{}")
         if args is None:
-            param = "messages[].tool_calls[].function.arguments"
+            param = self._translation.spell("messages[].tool_calls[].function.arguments")
             raise RequestError(f"'{param}': expected a JSON object in the call '{part.id}'", param=param)
         self._names[part.id] = part.name
         return _signed({"functionCall": {"id": part.id, "name": part.name, "args": args}}, part.signature)

@@ -14,8 +14,8 @@ from providers.model import LLMRequest
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.gemini_generate.paths import model_path
 from providers.wire.gemini_generate.request_decoder import read_fields
-from providers.wire.gemini_generate.request_encoder import request_fields
-from providers.wire.gemini_generate.structs import NULL
+from providers.wire.gemini_generate.request_encoder import SAMPLING, request_fields
+from providers.wire.gemini_generate.structs import API, NULL
 
 _COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
 
@@ -23,8 +23,12 @@ _COUNTED_BY_VERTEX = ("contents", "systemInstruction", "tools", "generationConfi
 def encode_count_request(
     request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool
 ) -> EncodedRequest:
-    """As `encode_request`, for countTokens."""
+    """As `encode_request`, for countTokens; of another API's client less what says only how the answer is made."""
     fields = request_fields(request, model, translation)
+    if request.metadata.api not in ("", API):
+        config = {name: value for name, value in fields.pop("generationConfig", {}).items() if name not in SAMPLING}
+        if config:
+            fields["generationConfig"] = config
     body = msgspec.json.encode(_shaped(fields, model, on_vertex=on_vertex))
     return EncodedRequest(body=body, dropped=list(translation.dropped))
 

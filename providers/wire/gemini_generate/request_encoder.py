@@ -44,6 +44,9 @@ _SAME = {
 }
 """Fields of the model, and their names in `generationConfig`."""
 
+SAMPLING = frozenset({*_SAME.values(), "stopSequences"})
+"""What of `generationConfig` says only how the answer is made."""
+
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 
 

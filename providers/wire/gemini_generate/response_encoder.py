@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
-from providers.model import AssistantMessage, Choice, LLMRequest, LLMResponse, TextPart
+from providers.model import (
+    AssistantMessage,
+    Choice,
+    LLMRequest,
+    LLMResponse,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    part_kind,
+)
 from providers.wire.gemini_generate.answer_parts import WireObject, answer_head, citation_metadata, encode_part
 from providers.wire.gemini_generate.finish import reason_of
 from providers.wire.gemini_generate.logprobs import encode_logprobs
@@ -15,28 +25,35 @@ from providers.wire.gemini_generate.usage import encode_usage
 def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
     """A whole answer as a body: the provider's own bytes while `raw` holds them, else made from the fields.
 
-    Parts that the API cannot say (another API's opaque parts, calls that are not complete) are left out.
+    What the API cannot say (another API's opaque parts, calls that are not complete) goes into `notes.unsaid`.
     """
     if response.raw is not None and response.raw.api == API:
         return response.raw.body
     body: WireObject = {
-        "candidates": [_candidate(choice) for choice in response.choices],
+        "candidates": [_candidate(choice, request.notes.unsaid) for choice in response.choices],
         "usageMetadata": encode_usage(response.usage),
         **answer_head(response, request),
     }
     return msgspec.json.encode(body)
 
 
-def _candidate(choice: Choice) -> WireObject:
+def _candidate(choice: Choice, unsaid: list[str]) -> WireObject:
     message = choice.message or AssistantMessage(content=choice.delta.content if choice.delta else [])
-    parts = [wire for part in message.content if (wire := encode_part(part)) is not None]
+    parts: list[WireObject | Raw] = []
+    for part in message.content:
+        wire = encode_part(part)
+        if wire is not None:
+            parts.append(wire)
+        elif not isinstance(part, TextPart | RefusalPart | ReasoningPart):  # of these an empty one says nothing
+            unsaid.append(part_kind(part))
     candidate: WireObject = {
         "content": {"parts": parts, "role": "model"},
         "finishReason": reason_of(choice.finish_reason, choice.native_finish_reason),
         "index": choice.index,
     }
     cited = [citation for part in message.content if isinstance(part, TextPart) for citation in part.citations]
-    metadata, _ = citation_metadata(cited)
+    metadata, uncited = citation_metadata(cited)
+    unsaid += ["citation"] * uncited
     if metadata is not None:
         candidate["citationMetadata"] = metadata
     if (logprobs := encode_logprobs(choice.logprobs)) is not None:

@@ -63,7 +63,8 @@ class MessageEncoder:
                 role = "user" if message.role == "user" else "system"
                 wire.append({"role": role, **self._content(rest)})
         if not wire:
-            raise RequestError("messages: at least one message with content is required", param="messages")
+            param = self._translation.spell("messages")
+            raise RequestError(f"{param}: at least one message with content is required", param=param)
         return wire
 
     def _check(self, parts: Iterable[Part]) -> None:
@@ -88,7 +89,7 @@ class MessageEncoder:
                 case ReasoningPart():
                     self._translation.drop("messages.reasoning")
                 case OpaquePart():
-                    self._translation.drop(part.kind)
+                    self._translation.drop(part.kind, spelled=True)
                 case _:
                     self._translation.refuse("messages.content.input_audio", "the API takes no audio")
         content: WireObject = {"content": "\n".join(text for text in texts if text)}
@@ -145,6 +146,6 @@ class MessageEncoder:
         else:
             arguments = json_object(part.arguments) if part.arguments.strip() else Raw(b"{}")
         if arguments is None:
-            param = "messages.tool_calls.function.arguments"
+            param = self._translation.spell("messages.tool_calls.function.arguments")
             raise RequestError(f"{param}: expected a JSON object in the call '{part.id}' of '{part.name}'", param=param)
         return {"id": part.id, "function": {"name": part.name, "arguments": arguments}}

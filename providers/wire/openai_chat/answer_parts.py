@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from providers.model import Citation, LLMRequest, LLMResponse, Part, TextPart, ToolCallPart
+from providers.model import Citation, ImagePart, LLMRequest, LLMResponse, Part, TextPart, ToolCallPart
+from providers.wire.data_url import join_data_url
 from providers.wire.openai_chat.api import API
 
 ENCODER = msgspec.json.Encoder()
@@ -57,10 +58,10 @@ def annotation(citation: Citation, start: int, end: int) -> dict[str, Any] | Non
     return {"type": "url_citation", "url_citation": body}
 
 
-def message_annotations(parts: list[Part]) -> list[dict[str, Any]]:
-    """The annotations of a whole message, whose text is all its text parts joined."""
+def message_annotations(parts: list[Part]) -> tuple[list[dict[str, Any]], int]:
+    """The annotations of a whole message, whose text is all its text parts joined; and how many citations have none."""
     found: list[dict[str, Any]] = []
-    start = 0
+    start = without = 0
     for part in parts:
         if not isinstance(part, TextPart):
             continue
@@ -69,8 +70,20 @@ def message_annotations(parts: list[Part]) -> list[dict[str, Any]]:
             wire = annotation(citation, start, end)
             if wire is not None:
                 found.append(wire)
+            else:
+                without += 1
         start = end
-    return found
+    return found, without
+
+
+def answer_image(part: ImagePart) -> dict[str, Any] | None:
+    """An entry of `images`; None for an image that is neither at hand nor at a URL.
+
+    That is where OpenRouter puts what a model drew (https://openrouter.ai/docs/features/multimodal/image-generation),
+    and other gateways after it. OpenAI itself has no place for it.
+    """
+    url = part.url if part.data is None else join_data_url(part.media_type or "image/png", part.data)
+    return {"type": "image_url", "image_url": {"url": url}} if url is not None else None
 
 
 def tool_call(part: ToolCallPart, call_id: str) -> dict[str, Any]:

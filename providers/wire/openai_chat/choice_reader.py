@@ -2,14 +2,25 @@
 
 The wire has fields where the model has an ordered list, so the reader gives out the part indices: each field, each
 tool call and each block of reasoning gets the next one when it first says something. Within one piece the order is
-reasoning, text, refusal, tool calls, audio.
+reasoning, text, refusal, tool calls, audio, images.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from providers.model import AudioPart, Citation, JSONObject, OpaquePart, Part, ReasoningPart, RefusalPart, TextPart
+from providers.model import (
+    AudioPart,
+    Citation,
+    ImagePart,
+    JSONObject,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+)
+from providers.wire.data_url import split_data_url
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import detail_part, detail_text
 from providers.wire.openai_chat.response_structs import Audio, ChatMessage, ReasoningDetail
@@ -76,6 +87,11 @@ class ChoiceReader:
             if self._audio < 0:
                 self._audio = self._new()
             parts.append(_audio_part(audio, self._audio))
+        for entry in message.images or ():
+            # Each is a whole image, whatever its `index` says: some services number every one of them 0.
+            if (image := _image_part(entry)) is not None:
+                image.index = self._new()
+                parts.append(image)
         return parts
 
     def read_sources(self, urls: list[str], parts: list[Part]) -> None:
@@ -183,6 +199,15 @@ def _audio_part(audio: Audio, index: int) -> AudioPart:
         transcript=audio.transcript or "",
         expires_at=audio.expires_at or None,
     )
+
+
+def _image_part(entry: JSONObject) -> ImagePart | None:
+    image = entry.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    if not isinstance(url, str) or not url:
+        return None
+    inline = split_data_url(url)
+    return ImagePart(data=inline[1], media_type=inline[0] or None) if inline is not None else ImagePart(url=url)
 
 
 def _thinking_text(thinking: object) -> str:

@@ -159,9 +159,9 @@ def _check_parameter(name: str, body: Body, translation: Translation, dialect: D
     value = plain(body[name])
     if value is not None and not (name in _NEUTRAL and value == _NEUTRAL[name]):
         if name in dialect.drops or (unknown and name in _HARMLESS and name not in dialect.refuses):
-            translation.drop(name)
+            translation.drop(name, spelled=own)
         else:
-            translation.refuse(name)
+            translation.refuse(name, spelled=own)
     del body[name]
 
 

@@ -25,7 +25,7 @@ import msgspec
 from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
-from providers.wire.leftovers import choice_among, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_tool, refuse_unknown
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.message_encoder import MessageEncoder
 from providers.wire.openai_chat.relay import with_usage
@@ -171,7 +171,7 @@ def _add_tools(request: LLMRequest, body: WireObject, translation: Translation, 
     for index, tool in enumerate(request.tools):
         wire = _tool(tool)
         if wire is None:
-            translation.refuse(f"tools[{index}]", f"'{tool.name}' is run by another provider")
+            refuse_tool(index, tool, translation)
             continue
         if tool.cache_control is not None:
             if cache_control:

@@ -8,6 +8,7 @@ from providers.model import (
     AssistantMessage,
     AudioPart,
     Choice,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     Part,
@@ -15,11 +16,13 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    part_kind,
     with_signature_blocks,
 )
 from providers.wire.openai_chat.answer_parts import (
     ENCODER,
     answer_head,
+    answer_image,
     default_finish_reason,
     make_call_id,
     message_annotations,
@@ -28,27 +31,29 @@ from providers.wire.openai_chat.answer_parts import (
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 from providers.wire.openai_chat.usage import encode_usage
 
+_SAID = TextPart | RefusalPart | ReasoningPart | ToolCallPart | AudioPart | ImagePart
+
 
 def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
-    """The answer's body. Parts that this API has no place for (opaque ones, images, files) are left out."""
+    """The answer's body. What this API has no place for (opaque parts, files) goes into `notes.unsaid`."""
     body = answer_head(response, request, "chat.completion")
-    body["choices"] = [_choice(choice) for choice in response.choices]
+    body["choices"] = [_choice(choice, request.notes.unsaid) for choice in response.choices]
     if response.usage is not None:
         body["usage"] = encode_usage(response.usage)
     return ENCODER.encode(body)
 
 
-def _choice(choice: Choice) -> dict[str, Any]:
+def _choice(choice: Choice, unsaid: list[str]) -> dict[str, Any]:
     message = choice.message or AssistantMessage(content=choice.delta.content if choice.delta else [])
     return {
         "index": choice.index,
-        "message": _message(message.content),
+        "message": _message(message.content, unsaid),
         "logprobs": choice.logprobs,
         "finish_reason": choice.finish_reason or default_finish_reason(bool(message.tool_calls)),
     }
 
 
-def _message(parts: list[Part]) -> dict[str, Any]:
+def _message(parts: list[Part], unsaid: list[str]) -> dict[str, Any]:
     texts = [part.text for part in parts if isinstance(part, TextPart)]
     refusals = [part.text for part in parts if isinstance(part, RefusalPart)]
     calls = [tool_call(part, part.id or make_call_id()) for part in parts if isinstance(part, ToolCallPart)]
@@ -68,9 +73,14 @@ def _message(parts: list[Part]) -> dict[str, Any]:
         message["tool_calls"] = calls
     if audios:
         message["audio"] = _audio(audios[0])
-    cited = message_annotations(parts)
+    images = [answer_image(part) for part in parts if isinstance(part, ImagePart)]
+    if shown := [image for image in images if image is not None]:
+        message["images"] = shown
+    cited, uncited = message_annotations(parts)
     if cited:
         message["annotations"] = cited
+    unsaid += [part_kind(part) for part in parts if not isinstance(part, _SAID)]
+    unsaid += ["image"] * images.count(None) + ["audio"] * len(audios[1:]) + ["citation"] * uncited
     return message
 
 

@@ -87,6 +87,8 @@ class ChatMessage(msgspec.Struct, gc=False):
     refusal: str | None = None
     annotations: list[JSONObject] | None = None
     audio: Audio | None = None
+    images: list[JSONObject] | None = None
+    """What the model drew, as OpenRouter gives it: `{"type": "image_url", "image_url": {"url": ...}}`."""
     extra_content: ExtraContent | None = None
 
 

@@ -2,7 +2,7 @@
 
 The grammar that this file keeps, for each choice:
 
-    role -> (text | reasoning | refusal | tool call | audio | annotations | reasoning_details)* -> finish_reason
+    role -> (text | reasoning | refusal | tool call | audio | image | annotations | reasoning_details)* -> finish_reason
 
 and for the stream: at the end the usage, if the client asked for it, then `[DONE]`. The rules behind it come from what
 SDKs do with deltas: they join strings, so the role, an id and a name are said once; they merge the entries of a list by
@@ -23,8 +23,8 @@ import msgspec
 from providers.model import (
     AudioPart,
     Choice,
-    Citation,
     EventKind,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     Part,
@@ -39,6 +39,7 @@ from providers.wire.openai_chat.answer_parts import (
     ENCODER,
     annotation,
     answer_head,
+    answer_image,
     default_finish_reason,
     make_call_id,
     signed,
@@ -46,6 +47,7 @@ from providers.wire.openai_chat.answer_parts import (
 )
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
+from providers.wire.openai_chat.stream_choice import Block, Call, ChoiceState
 from providers.wire.openai_chat.usage import encode_usage
 from providers.wire.repeat import repeat_event
 
@@ -59,6 +61,7 @@ class _Delta(msgspec.Struct, omit_defaults=True, gc=False):
     audio: dict[str, Any] | None = None
     annotations: list[dict[str, Any]] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
+    images: list[dict[str, Any]] | None = None
 
 
 _NOTHING = _Delta()
@@ -75,86 +78,6 @@ _TEXT_BEFORE, _, _TEXT_AFTER = (ENCODER.encode(_Choice(0, _Delta(content="~"))) 
 """What stands around the text in an event of nothing else, behind the head."""
 
 
-class _Call:
-    """A tool call on its way. Nothing is said before its id and name are known, or arguments show that they will not
-    come any more."""
-
-    __slots__ = ("arguments", "head", "place", "said")
-
-    def __init__(self, place: int, first: ToolCallPart) -> None:
-        self.place = place
-        """Its index among the tool calls."""
-        self.head = ToolCallPart(kind=first.kind)
-        """Id and name, as far as they are known."""
-        self.arguments: list[str] = []
-        """What waits for them."""
-        self.said = False
-
-
-class _Block:
-    """A block of reasoning on its way."""
-
-    __slots__ = ("part", "texts")
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.part = ReasoningPart()
-        """Everything but the text."""
-
-    def add(self, piece: ReasoningPart) -> None:
-        part = self.part
-        self.texts.append(piece.text)
-        part.signature += piece.signature
-        part.redacted += piece.redacted
-        part.id = piece.id or part.id
-        part.format = piece.format or part.format
-
-
-class _ChoiceState:
-    __slots__ = (
-        "_opaque",
-        "annotations",
-        "blocks",
-        "call_count",
-        "calls",
-        "chars",
-        "citations",
-        "details",
-        "finish_reason",
-        "index",
-        "open_part",
-        "role_said",
-        "text_start",
-    )
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.role_said = False
-        self.finish_reason: str | None = None
-        """What was said last; None: nothing yet."""
-        self.open_part: tuple[type, int] | None = None
-        self.blocks: dict[int, _Block] = {}
-        """Reasoning, and the signatures of texts, by the part's index, until it was said whole."""
-        self.details = 0
-        self.calls: dict[int, _Call] = {}
-        self.call_count = 0
-        self.citations: list[Citation] = []
-        """Of the text part that is open."""
-        self.annotations = 0
-        self.chars = 0
-        """How many characters of text were said."""
-        self.text_start = 0
-        """Where the open text part begins, in these."""
-        self._opaque: set[tuple[type, int]] = set()
-
-    def is_new_opaque(self, part: Part) -> bool:
-        key = (type(part), part.index)
-        if key in self._opaque:
-            return False
-        self._opaque.add(key)
-        return True
-
-
 class ChatStreamEncoder:
     """Implements `providers.wire.base.StreamEncoder`."""
 
@@ -166,7 +89,7 @@ class ChatStreamEncoder:
         self._request = request
         self._head: bytes | None = None
         """Every event up to its choices: the same for the whole stream."""
-        self._choices: dict[int, _ChoiceState] = {}
+        self._choices: dict[int, ChoiceState] = {}
         self._failed = False
         self._encoded = False
         """Whether any event was made here."""
@@ -259,7 +182,7 @@ class ChatStreamEncoder:
         return body
 
     @staticmethod
-    def _note(state: _ChoiceState, choice: Choice) -> None:
+    def _note(state: ChoiceState, choice: Choice) -> None:
         state.role_said = True
         for part in choice.delta.content if choice.delta is not None else ():
             state.open_part = (type(part), part.index)
@@ -268,11 +191,13 @@ class ChatStreamEncoder:
             elif isinstance(part, ToolCallPart):
                 call = state.calls.get(part.index)
                 if call is None or (part.id and call.head.id and part.id != call.head.id):
-                    call = state.calls[part.index] = _Call(state.call_count, part)
+                    call = state.calls[part.index] = Call(state.call_count, part)
                     state.call_count += 1
                     call.said = True
                 call.head.id = call.head.id or part.id
                 call.head.name = call.head.name or part.name
+            elif isinstance(part, ImagePart):
+                state.images += 1
         if choice.finish_reason is not None:
             state.finish_reason = choice.finish_reason
 
@@ -282,13 +207,13 @@ class ChatStreamEncoder:
         head = ENCODER.encode(answer_head(response, self._request, "chat.completion.chunk"))
         self._head = b"".join((b"data: ", head[:-1], b',"choices":['))
 
-    def _state(self, index: int) -> _ChoiceState:
+    def _state(self, index: int) -> ChoiceState:
         state = self._choices.get(index)
         if state is None:
-            state = self._choices[index] = _ChoiceState(index)
+            state = self._choices[index] = ChoiceState(index)
         return state
 
-    def _say(self, state: _ChoiceState, delta: _Delta, out: list[bytes], choice: Choice | None = None) -> None:
+    def _say(self, state: ChoiceState, delta: _Delta, out: list[bytes], choice: Choice | None = None) -> None:
         if not state.role_said:
             state.role_said = True
             if delta == _NOTHING:
@@ -316,7 +241,7 @@ class ChatStreamEncoder:
         if choice.finish_reason is not None and choice.finish_reason != state.finish_reason:
             self._finish_choice(state, choice.finish_reason, out)
 
-    def _encode_part(self, state: _ChoiceState, part: Part, out: list[bytes], choice: Choice | None) -> None:
+    def _encode_part(self, state: ChoiceState, part: Part, out: list[bytes], choice: Choice | None) -> None:
         key = (type(part), part.index)
         if state.open_part != key:
             self._close_part(state, out)
@@ -328,11 +253,11 @@ class ChatStreamEncoder:
             if part.citations:
                 state.citations += part.citations
             if (block := signature_block(part)) is not None:
-                state.blocks.setdefault(part.index, _Block()).add(block)
+                state.blocks.setdefault(part.index, Block()).add(block)
         elif isinstance(part, ToolCallPart):
             self._encode_call(state, part, out)
         elif isinstance(part, ReasoningPart):
-            state.blocks.setdefault(part.index, _Block()).add(part)
+            state.blocks.setdefault(part.index, Block()).add(part)
             if part.text:
                 self._say(state, _Delta(reasoning_content=part.text), out, choice)
         elif isinstance(part, RefusalPart):
@@ -340,15 +265,18 @@ class ChatStreamEncoder:
                 self._say(state, _Delta(refusal=part.text), out, choice)
         elif isinstance(part, AudioPart):
             self._say(state, _Delta(audio=_audio(part)), out)
+        elif isinstance(part, ImagePart) and (image := answer_image(part)) is not None:
+            self._say(state, _Delta(images=[{"index": state.images, **image}]), out)
+            state.images += 1
         elif state.is_new_opaque(part):
             self.dropped_blocks += 1
 
-    def _encode_call(self, state: _ChoiceState, part: ToolCallPart, out: list[bytes]) -> None:
+    def _encode_call(self, state: ChoiceState, part: ToolCallPart, out: list[bytes]) -> None:
         call = state.calls.get(part.index)
         if call is None or (part.id and call.head.id and part.id != call.head.id):
             if call is not None and not call.said:
                 self._start_call(state, call, out)
-            call = state.calls[part.index] = _Call(state.call_count, part)
+            call = state.calls[part.index] = Call(state.call_count, part)
             state.call_count += 1
         if call.said:
             if part.arguments:
@@ -365,7 +293,7 @@ class ChatStreamEncoder:
         if head.name and (head.id or call.arguments):
             self._start_call(state, call, out)
 
-    def _start_call(self, state: _ChoiceState, call: _Call, out: list[bytes]) -> None:
+    def _start_call(self, state: ChoiceState, call: Call, out: list[bytes]) -> None:
         call.said = True
         call.head.id = call.head.id or make_call_id()
         first = {"index": call.place, **tool_call(call.head, call.head.id)}
@@ -373,7 +301,7 @@ class ChatStreamEncoder:
         if call.arguments:
             self._say(state, _Delta(tool_calls=[_arguments(call, "".join(call.arguments))]), out)
 
-    def _close_part(self, state: _ChoiceState, out: list[bytes]) -> None:
+    def _close_part(self, state: ChoiceState, out: list[bytes]) -> None:
         """The open part is over, for now at least: say what can only be said at its end."""
         if state.open_part is None:
             return
@@ -385,7 +313,7 @@ class ChatStreamEncoder:
             self._say_detail(state, index, out)
             state.text_start = state.chars
 
-    def _say_detail(self, state: _ChoiceState, index: int, out: list[bytes]) -> None:
+    def _say_detail(self, state: ChoiceState, index: int, out: list[bytes]) -> None:
         block = state.blocks.get(index)
         # The signature of a block may still come after other parts: keep what was not said.
         if block is not None and needs_detail(block.part):
@@ -395,7 +323,7 @@ class ChatStreamEncoder:
             del state.blocks[index]
             self._say(state, _Delta(reasoning_details=[detail]), out)
 
-    def _say_annotations(self, state: _ChoiceState, out: list[bytes]) -> None:
+    def _say_annotations(self, state: ChoiceState, out: list[bytes]) -> None:
         found: list[dict[str, Any]] = []
         for citation in state.citations:
             wire = annotation(citation, state.text_start, state.chars)
@@ -408,7 +336,7 @@ class ChatStreamEncoder:
         if found:
             self._say(state, _Delta(annotations=found), out)
 
-    def _finish_choice(self, state: _ChoiceState, reason: str | None, out: list[bytes]) -> None:
+    def _finish_choice(self, state: ChoiceState, reason: str | None, out: list[bytes]) -> None:
         self._close_part(state, out)
         state.open_part = None
         for index in list(state.blocks):
@@ -432,7 +360,7 @@ def _has_tool_calls(chunk: LLMResponse) -> bool:
     )
 
 
-def _arguments(call: _Call, arguments: str) -> dict[str, Any]:
+def _arguments(call: Call, arguments: str) -> dict[str, Any]:
     if call.head.kind == "custom":
         return {"index": call.place, "custom": {"input": arguments}}
     return {"index": call.place, "function": {"arguments": arguments}}

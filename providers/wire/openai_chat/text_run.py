@@ -26,6 +26,7 @@ class PlainDelta(msgspec.Struct, gc=False):
     refusal: None = None
     annotations: None = None
     audio: None = None
+    images: None = None
     extra_content: None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from providers.model import Choice, EventKind, LLMRequest, LLMResponse, Part, RawBody, TextPart
+from providers.model import Choice, EventKind, LLMRequest, LLMResponse, Part, RawBody, TextPart, part_kind
 from providers.wire.openai_chat import response_decoder, stream_decoder
 from providers.wire.openai_chat.answer_parts import ENCODER, answer_head
 from providers.wire.openai_chat.usage import encode_usage
@@ -30,7 +30,9 @@ class CompletionStreamDecoder(stream_decoder.ChatStreamDecoder):
 
 
 def encode_response(response: LLMResponse, request: LLMRequest) -> bytes:
-    """A whole answer for the client."""
+    """A whole answer for the client. What is no text goes into `notes.unsaid`."""
+    parts = [part for choice in response.choices for part in _parts(choice)]
+    request.notes.unsaid += [part_kind(part) for part in parts if not isinstance(part, TextPart)]
     body = answer_head(response, request, _OBJECT)
     body["choices"] = [
         _choice(choice, _text(_parts(choice)), choice.finish_reason or "stop") for choice in response.choices

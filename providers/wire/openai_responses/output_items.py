@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from providers.model import Citation, ReasoningPart
+from providers.model import Citation, ImagePart, ReasoningPart
 from providers.wire.openai_responses.annotations import encode_annotation
 from providers.wire.openai_responses.api import CONTENT_FORMAT, OWN_FORMATS
 from providers.wire.seals import seal
@@ -142,3 +142,24 @@ class CallItem(Item):
         if self.is_custom:
             return {"type": "custom_tool_call", **item, "input": arguments}
         return {"type": "function_call", **item, "arguments": arguments}
+
+
+_IMAGE_FORMATS = frozenset({"png", "webp", "jpeg", "gif"})
+
+
+class ImageItem(Item):
+    """An image that the model drew, as a tool's work: this API has no place for one in the answer itself."""
+
+    __slots__ = ("_part",)
+
+    def __init__(self, index: int, id_: str, part: ImagePart) -> None:
+        super().__init__(index, id_)
+        self._part = part
+
+    def whole(self, status: ItemStatus) -> dict[str, Any]:
+        item: dict[str, Any] = {"id": self.id, "type": "image_generation_call", "status": status}
+        if status == "in_progress":
+            return {**item, "result": None}
+        form = (self._part.media_type or "image/png").removeprefix("image/")
+        told = {"output_format": form} if form in _IMAGE_FORMATS else {}
+        return {**item, "result": self._part.data, **told}

@@ -60,6 +60,11 @@ _DONE = frozenset({"model", "input", "instructions"})
 
 def decode_request(body: bytes) -> LLMRequest:
     """The request, with `raw` set. Raises `RequestError` that names the field that is wrong."""
+    return read_request(body, needs_input=True)
+
+
+def read_request(body: bytes, *, needs_input: bool) -> LLMRequest:
+    """`decode_request`. `needs_input`: there must be something to answer."""
     try:
         top = _TOP.decode(body)
     except msgspec.ValidationError as error:
@@ -75,7 +80,7 @@ def decode_request(body: bytes) -> LLMRequest:
         _read_instructions(request, top["instructions"])
     if _is_given(top.get("input")):
         InputDecoder(request).decode(top["input"])
-    elif not _is_given(top.get("prompt")) and not _is_given(top.get("previous_response_id")):
+    elif needs_input and not _is_given(top.get("prompt")) and not _is_given(top.get("previous_response_id")):
         raise required("input")
     for name, raw in top.items():
         if name not in _DONE and _is_given(raw):

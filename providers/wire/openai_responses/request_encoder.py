@@ -15,7 +15,7 @@ asked for, which they can give back. Does no I/O.
 | reasoning that is asked for to be read (Anthropic's `thinking`) | reasoning.summary: auto |
 | reasoning switched off by a client of another API | dropped: models that cannot think reject the parameter |
 | function tools of another API | `strict: false` unless they say otherwise: here it is the default |
-| tools that another provider runs itself | refused |
+| tools that another API defines | refused |
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import msgspec
 from providers.model import LLMRequest, Message, Reasoning, ResponseFormat, TextPart, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
-from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, refuse_parameters, refuse_tool, refuse_unknown
 from providers.wire.openai_chat.api import API as CHAT
 from providers.wire.openai_responses.api import API
 from providers.wire.openai_responses.input_encoder import InputEncoder
@@ -156,7 +156,7 @@ def _add_tools(request: LLMRequest, body: WireObject, translation: Translation) 
     for index, tool in enumerate(request.tools):
         wire = _tool(tool)
         if wire is None:
-            translation.refuse(f"tools[{index}]", f"'{tool.name}' is run by another provider")
+            refuse_tool(index, tool, translation)
             continue
         if tool.cache_control is not None:
             translation.drop("tools[].cache_control")

@@ -7,6 +7,7 @@ The grammar that this file keeps (the official SDK's accumulator asserts on it):
     content = content_part.added, (output_text | refusal).delta*, annotation.added*, .done, content_part.done
             | reasoning_summary_part.added, reasoning_summary_text.delta*, .done, reasoning_summary_part.done
             | (function_call_arguments | custom_tool_call_input).delta*, .done          (an item has one of these)
+            | image_generation_call.in_progress, .generating, .completed
 
 Every event has the next `sequence_number`; an item keeps its id and its `output_index` to the end, and the last event
 repeats the items as their own last events told them. Items follow each other, but for calls whose arguments are not
@@ -24,6 +25,7 @@ import msgspec
 from providers.model import (
     Choice,
     EventKind,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     OpaquePart,
@@ -32,6 +34,7 @@ from providers.model import (
     RefusalPart,
     TextPart,
     ToolCallPart,
+    part_kind,
     signature_block,
 )
 from providers.wire.json_text import json_object
@@ -43,6 +46,7 @@ from providers.wire.openai_responses.output_items import (
     CallItem,
     Content,
     ContentKind,
+    ImageItem,
     Item,
     ItemStatus,
     MessageItem,
@@ -96,10 +100,13 @@ class ResponsesStreamEncoder:
         "_token",
         "dropped_blocks",
         "response",
+        "unsaid",
     )
 
     def __init__(self, request: LLMRequest) -> None:
         self.dropped_blocks = 0
+        self.unsaid: list[str] = []
+        """The kind of each of these."""
         self.response: dict[str, Any] = {}
         """The response object, once the answer has begun."""
         self._request = request
@@ -239,8 +246,10 @@ class ResponsesStreamEncoder:
                 self._event("response.output_item.done", output_index=self._next_item, item=part.raw)
                 self._done[self._next_item] = part.raw
                 self._next_item += 1
+            case ImagePart() if part.data:
+                self._image(part)
             case _:
-                self._drop(type(part).__name__, part.index)
+                self._drop_part(part)
 
     def _text(self, part: TextPart | RefusalPart, kind: ContentKind, logprobs: Any) -> None:
         item = self._current
@@ -264,7 +273,7 @@ class ResponsesStreamEncoder:
         if content is not None and content.kind == "output_text":
             content.citations += part.citations
         else:
-            self.dropped_blocks += len(part.citations)
+            self._lose("citation", len(part.citations))
 
     def _reasoning(self, part: ReasoningPart) -> None:
         key = (ReasoningPart, part.index)
@@ -332,11 +341,29 @@ class ResponsesStreamEncoder:
         name = "response.custom_tool_call_input.delta" if item.is_custom else "response.function_call_arguments.delta"
         self._event(name, item_id=item.id, output_index=item.index, delta=pieces)
 
+    def _image(self, part: ImagePart) -> None:
+        """An image that the model drew, said whole as what OpenAI's own tool gives."""
+        item = self._begin_item(ImageItem(self._next_item, self._id("ig"), part))
+        where = {"item_id": item.id, "output_index": item.index}
+        for stage in ("in_progress", "generating", "completed"):
+            self._event(f"response.image_generation_call.{stage}", **where)
+        self._leave()
+
     def _drop(self, kind: str, index: int) -> None:
         """Count something that cannot be said, once for each thing."""
         if (kind, index) not in self._dropped:
             self._dropped.add((kind, index))
-            self.dropped_blocks += 1
+            self._lose(kind, 1)
+
+    def _drop_part(self, part: Part) -> None:
+        # Only an opaque part's first piece need say its kind.
+        if (type(part).__name__, part.index) not in self._dropped:
+            self._dropped.add((type(part).__name__, part.index))
+            self._lose(part_kind(part), 1)
+
+    def _lose(self, kind: str, count: int) -> None:
+        self.dropped_blocks += count
+        self.unsaid += [kind] * count
 
     # -- items --------------------------------------------------------------------------------------------------------
 
@@ -406,7 +433,7 @@ class ResponsesStreamEncoder:
         where: dict[str, Any] = {"item_id": item.id, "output_index": item.index, index_name: content.index}
         text = content.text
         if content.citations:
-            self.dropped_blocks += content.annotate(len(text))
+            self._lose("citation", content.annotate(len(text)))
             for number, annotation in enumerate(content.annotations):
                 name = "response.output_text.annotation.added"
                 self._event(name, **where, annotation_index=number, annotation=annotation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from proxy.exchange.operations.compact import compact
 from proxy.exchange.operations.complete import complete
 from proxy.exchange.operations.count_tokens import count_tokens
 from proxy.exchange.operations.embed import embed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.exchange.exchange import Exchange
 
 OPERATIONS: Mapping[str, Callable[[Exchange], Awaitable[None]]] = {
+    "compact": compact,
     "complete": complete,
     "count_tokens": count_tokens,
     "embed": embed,

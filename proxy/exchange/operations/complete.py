@@ -34,8 +34,8 @@ async def complete(exchange: Exchange) -> None:
 async def _whole(exchange: Exchange, served: ServedModel, request: LLMRequest) -> None:
     response = await served.provider.execute(request)
     exchange.outcome.usage = response.usage
-    body = answer_body(exchange.api, response, request)
-    await exchange.reply(200, body, exchange.answer_headers(request.notes))
+    body = answer_body(exchange.api, response, request, exchange.outcome)
+    await exchange.reply(200, body, exchange.answer_headers())
 
 
 async def _stream(exchange: Exchange, served: ServedModel, request: LLMRequest) -> None:

@@ -14,12 +14,11 @@ async def count_tokens(exchange: Exchange) -> None:
     """Read a request and have its input counted."""
     request = exchange.api.transform_input(await exchange.read_call())
     exchange.outcome.stream = request.stream
-    exchange.outcome.notes = request.notes
     request = await exchange.admit(request)
     if exchange.plugins is not None:
         counted = await with_plugins.count_tokens(exchange, request)
     else:
+        exchange.outcome.notes = request.notes
         served, request.metadata.matched = exchange.serve(request.model)
         counted = await served.provider.count_tokens(request)
-    headers = exchange.answer_headers(exchange.outcome.notes)
-    await exchange.reply(200, exchange.api.transform_token_count(counted), headers)
+    await exchange.reply(200, exchange.api.transform_token_count(counted), exchange.answer_headers())

@@ -24,4 +24,4 @@ async def embed(exchange: Exchange) -> None:
     raw = response.raw
     is_own = raw is not None and raw.api == exchange.api.api
     body = raw.body if raw is not None and is_own else exchange.api.transform_embeddings(response, request)
-    await exchange.reply(200, body, exchange.answer_headers(exchange.outcome.notes))
+    await exchange.reply(200, body, exchange.answer_headers())

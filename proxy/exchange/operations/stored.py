@@ -36,14 +36,14 @@ async def stored(exchange: Exchange) -> None:
     query = parse_qsl(exchange.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     models = await _models(exchange, dict(query).get("model"))
     sent = urlencode([(name, value) for name, value in query if name.lower() not in _NOT_SENT])
-    _, _, action = exchange.scope["path"].partition(f"/{response_id}")
+    _, _, action = exchange.scope["path"].partition(f"/responses/{response_id}")
     method = exchange.scope["method"]
     for place, served in enumerate(models, 1):
         provider = served.provider
         assert isinstance(provider, WireProvider)
         request = RelayRequest(
             method=method,
-            target=f"{provider.path}/{response_id}{action}" + (f"?{sent}" if sent else ""),
+            target=provider.stored_target(response_id, action, sent),
             headers=upstream_headers(exchange.headers),
             request_id=exchange.request_id,
         )
@@ -63,14 +63,14 @@ async def _models(exchange: Exchange, named: str | None) -> list[ServedModel]:
         named = header.decode("latin-1")
     if named is not None:
         served, _ = exchange.serve(await exchange.admit_model(named))
-        if not _keeps(served, api):
+        if not keeps_responses(served, api):
             raise RequestError(
                 f"the provider of model '{served.name}' keeps no responses that could be fetched",
                 param="model",
                 code="unsupported_parameter",
             )
         return [served]
-    models = [served for served in exchange.project.models if _keeps(served, api)]
+    models = [served for served in exchange.project.models if keeps_responses(served, api)]
     if not models:
         raise RequestError("no model of this gateway keeps responses that could be fetched", status=404)
     if len(models) > 1 and exchange.project.pipeline.plugins:
@@ -83,5 +83,6 @@ async def _models(exchange: Exchange, named: str | None) -> list[ServedModel]:
     return models
 
 
-def _keeps(served: ServedModel, api: str) -> bool:
+def keeps_responses(served: ServedModel, api: str) -> bool:
+    """Whether the model's provider speaks the client's `api` itself: then what it keeps or makes is the client's."""
     return served.provider.api == api and isinstance(served.provider, WireProvider)

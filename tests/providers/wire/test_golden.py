@@ -80,7 +80,7 @@ def outcome(target: str, client: str, body: dict[str, Any]) -> dict[str, Any]:
     def encode(*, drop: bool) -> dict[str, Any]:
         request = source.decode_request(json.dumps(body).encode())
         request.metadata.api = client
-        encoded = put(request, Translation(target, drop_unsupported=drop))
+        encoded = put(request, Translation(target, drop_unsupported=drop, client=client))
         return {"body": msgspec.json.decode(encoded.body), "dropped": encoded.dropped}
 
     try:
