@@ -164,6 +164,8 @@ class PromptManager(Plugin):
             prompts.append(variant.prompt if variant is not None else None)
         request = context.request
         values = _values(context)
+        if context.operation == "embed":  # texts to be measured as they are
+            prompts = []
         for prompt in prompts:
             if prompt is not None:
                 request = _with_prompt(request, prompt, values)
