@@ -171,7 +171,7 @@ async def test_a_budget_for_thinking_stays_below_the_cap(
     given = request(max_tokens=asked, reasoning=Reasoning(enabled=True, budget_tokens=budget))
     plugin = await configured(Guard, maxOutputTokens=cap)
     if sent is None:
-        with pytest.raises(GatewayError, match="thinking: the budget is 8000 tokens, and an answer has at most 1024 here"):
+        with pytest.raises(GatewayError, match="the budget is 8000 tokens, and an answer has at most 1024 here"):
             await let_in(plugin, request=given)
         return
     made = (await let_in(plugin, request=given)).context.request

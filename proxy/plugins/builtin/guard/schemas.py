@@ -26,7 +26,7 @@ MAX_SCHEMA_DEPTH = 64
 CLIENT_BUDGET = 100_000
 """Steps that a client's schema may take, for one answer. One takes a microsecond or so; an object of ten checked
 members takes less than a hundred."""
-OPERATOR_BUDGET = 1_000_000
+OPERATOR_BUDGET = 500_000
 """The same for a schema of the configuration."""
 
 _REFERENCE_STEPS = 20
