@@ -376,6 +376,15 @@ async def test_what_no_field_holds_does_not_go_upstream_in_the_client_s_own_byte
     assert run.context.request.raw is None
     run = await begun(request, rules=[{**KEYS, "in": "response"}])
     assert run.context.request is request
+    response = text_response("fine")
+    response.raw = RawBody("x", b'{"odd":["sk-abcd1"]}')
+    run.context.response = response
+    await run.after_model()
+    assert run.context.response.raw is None
+    response.raw = RawBody("x", b'{"odd":["none"]}')
+    run.context.response = response
+    await run.after_model()
+    assert run.context.response is response
 
 
 async def test_tokens_for_an_embedding_cannot_be_searched() -> None:

@@ -88,7 +88,6 @@ class RegexHider(Plugin):
         self._max_match = settings.max_match
         self._in = [rule for rule in rules if rule.where != "response"]
         self._out = [rule for rule in rules if rule.where != "request"]
-        self._found = Hiding([rule.pattern for rule in self._in])
         self._restoring = _restoring(self._in, settings.max_match) if settings.restore and self._in else None
         self._recorded = rules if settings.restore else self._out
         """What is hidden in the records of answers, whatever the client was shown."""
@@ -108,13 +107,9 @@ class RegexHider(Plugin):
             message = "input: tokens cannot be searched for what must be hidden here; send texts"
             return PluginResult(success=False, error=RequestError(message, param="input"))
         made = rewrite_request(request, self._ready(self._in, values, remember=self._restoring is not None))
-        if made is None and request.raw is not None and self._is_found_in(request.raw):
+        if made is None and _is_found_in(request.raw, self._in):
             made = changed(request)  # in something that no field holds: it goes without that
         return None if made is None else PluginResult(context=ContextUpdate(request=made))
-
-    def _is_found_in(self, raw: RawBody) -> bool:
-        text = raw.body.decode("utf-8", "replace")
-        return self._found.json(text) != text
 
     # -- on the way out -----------------------------------------------------------------------------------------------
 
@@ -123,6 +118,8 @@ class RegexHider(Plugin):
         if context.response is None or not hiding.rules:
             return None
         response = rewrite_response(context.response, hiding)
+        if response is None and _is_found_in(context.response.raw, self._out):
+            response = changed(context.response)
         return None if response is None else PluginResult(context=ContextUpdate(response=response))
 
     async def after_chunk(self, context: PluginContext) -> PluginResult | None:
@@ -179,6 +176,14 @@ def _restoring(rules: Sequence[_Rule], max_match: int) -> HidingRule:
     templates = sorted({rule.template for rule in rules}, key=len, reverse=True)
     pattern = "|".join("[0-9]{1,9}".join(map(re2.escape, template.split("{n}"))) for template in templates)
     return HidingRule(pattern, lambda match: "", max_match=max_match)
+
+
+def _is_found_in(raw: RawBody | None, rules: Sequence[_Rule]) -> bool:
+    """Whether a body as it came holds a match."""
+    if raw is None or not rules:
+        return False
+    text = raw.body.decode("utf-8", "replace")
+    return Hiding([rule.pattern for rule in rules]).json(text) != text
 
 
 def _has_tokens(request: LLMRequest) -> bool:
