@@ -43,6 +43,7 @@ def cut(text: str, places: list[int]) -> list[str]:
 def in_pieces(text: str, places: list[int], rules: list[HidingRule] = RULES) -> str:
     hider = JSONHider(rules)
     whole = hide_json(rules, text)
+    assert whole == JSONHider(rules).run(text, last=True), "something was thought to hold nothing"
     shown = ""
     for piece in cut(text, places):
         shown += hider.feed(piece)
@@ -177,6 +178,20 @@ def test_a_number_without_an_end_is_not_waited_for_without_an_end() -> None:
         for _ in range(MAX_WAITING + 2):
             hider.feed("1")
     assert hide_json([CARD], "1" * 10_000).count("[CARD]") == 625
+
+
+def test_a_text_that_holds_nothing_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JSONHider, "run", None)
+    text = json.dumps({"a": ["x", 1, "\n\\"] * 1000, "\u00fc": "ann at b.com"})
+    assert hide_json(RULES, text) is text
+
+
+@pytest.mark.parametrize("pattern", [r"^a$", r"\bab\b", r"(?m)^ab$", r"a\B"])
+@pytest.mark.parametrize("text", ['["a"]', r'["\u0061b", "xab"]', '["x", 1]', r'["y\nab"]'])
+def test_positions_are_those_of_each_string(pattern: str, text: str) -> None:
+    rule = HidingRule(pattern, lambda match: "#")
+    shown = json.loads(in_pieces(text, list(range(len(text))), [rule]))
+    assert shown == [hide([rule], one) if isinstance(one, str) else one for one in json.loads(text)]
 
 
 def test_nesting_of_any_depth_is_read() -> None:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 import re2
 
-from proxy.plugins.builtin.regex_hider.prefixes import NoPrefixesError, may_be_empty, prefix_pattern
+from proxy.plugins.builtin.regex_hider.prefixes import NoPrefixesError, may_be_empty, pattern_anywhere, prefix_pattern
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -48,6 +48,7 @@ class HidingRule:
         try:
             self._pattern = re2.compile(pattern, _OPTIONS)
             beginnings = prefix_pattern(pattern)
+            self._anywhere = re2.compile(pattern_anywhere(pattern), _OPTIONS)
             empty = may_be_empty(pattern)
             self._open = re2.compile(f"(?:{beginnings})\\z", _OPTIONS)
         except re2.error as error:
@@ -64,6 +65,10 @@ class HidingRule:
         other = copy.copy(self)
         other._replace = replace
         return other
+
+    def may_match_in(self, text: str) -> bool:
+        """False: nothing is hidden in `text`, nor in any piece of it by itself."""
+        return self._anywhere.search(text) is not None
 
     def step(self, text: str, before: str = "", *, last: bool = False) -> tuple[str, str, str]:
         """What of `text` may be shown, hidden as far as it must be; what has to wait; and the character before that.

@@ -34,6 +34,8 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What half of a surrogate pair is read as."""
 
+_ESCAPE = re.compile(r'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|["\\/bfnrt])')
+
 Forms = Sequence[str]
 """How each character of a text is written between the quotes."""
 
@@ -43,7 +45,14 @@ _VALUE, _VALUE_OR_END, _NAME, _NAME_OR_END, _COLON, _COMMA, _NOTHING = range(7)
 
 def hide_json(rules: Sequence[HidingRule], text: str) -> str:
     """A whole JSON text with what must be hidden hidden."""
-    return JSONHider(rules).run(text, last=True) if rules else text
+    # Most texts hold nothing, and what holds nothing as a whole need not be taken apart.
+    if any(rule.may_match_in(text) for rule in rules):
+        return JSONHider(rules).run(text, last=True)
+    if "\\" in text:
+        read = _ESCAPE.sub(_read, text)
+        if any(rule.may_match_in(read) for rule in rules):
+            return JSONHider(rules).run(text, last=True)
+    return text
 
 
 class Hiding:
@@ -259,6 +268,13 @@ def _written(text: str) -> Forms:
 def _may_be_scalar(word: str) -> bool:
     """Whether a number or a name begins like this."""
     return _NUMBER_SO_FAR.fullmatch(word) is not None or any(name.startswith(word) for name in _NAMES)
+
+
+def _read(escape: re.Match[str]) -> str:
+    """What an escape is read as."""
+    found = _escape_at(escape.group(), 0, last=True)
+    assert found is not None
+    return found[0]
 
 
 def _escape_at(text: str, at: int, *, last: bool) -> tuple[str, str] | None:

@@ -51,6 +51,13 @@ def prefix_pattern(pattern: str) -> str:
     return made
 
 
+def pattern_anywhere(pattern: str) -> str:
+    """The pattern without positions: it matches every text that `pattern` matches, and does so wherever that stands.
+    Raises `NoPrefixesError`."""
+    tree = _parsed(pattern)
+    return _with_flags(_all(list(tree)), tree.state.flags, 0)
+
+
 def may_be_empty(pattern: str) -> bool:
     """Whether it may match without a character, somewhere in some text. Raises `NoPrefixesError`."""
     least: int = _parsed(pattern).getwidth()[0]
