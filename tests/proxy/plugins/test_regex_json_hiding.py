@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.plugins.builtin.regex_hider.hiding import HidingRule, UndecidedError, hide
-from proxy.plugins.builtin.regex_hider.json_hiding import MAX_WAITING, JSONHider, hide_json
+from proxy.plugins.builtin.regex_hider.json_hiding import LONG, MAX_WAITING, JSONHider, hide_json
 
 MAIL = HidingRule(r"[a-z]+@[a-z]+\.com", lambda match: "[MAIL]")
 CARD = HidingRule(r"\d{16}", lambda match: "[CARD]")
@@ -184,6 +184,30 @@ def test_a_text_that_holds_nothing_is_not_taken_apart(monkeypatch: pytest.Monkey
     monkeypatch.setattr(JSONHider, "run", None)
     text = json.dumps({"a": ["x", 1, "\n\\"] * 1000, "\u00fc": "ann at b.com"})
     assert hide_json(RULES, text) is text
+
+
+@pytest.mark.parametrize("item", ["a", 1, "x\n", {"b": "é"}])
+@pytest.mark.parametrize("secret", ["ann@b.com", 4111111111111111, "éb"])
+def test_in_a_long_text_only_what_holds_something_is_taken_apart(
+    item: Any, secret: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = [item] * 6000
+    for place in (0, 1, 3000, 5998, 5999):
+        value[place] = secret
+    text = json.dumps(value)
+    expected = JSONHider(RULES).run(text, last=True)
+    taken: list[str] = []
+    run = JSONHider.run
+    monkeypatch.setattr(JSONHider, "run", lambda self, text, *, last: taken.append(text) or run(self, text, last=last))
+    assert hide_json(RULES, text) == expected != text
+    if "é" not in json.dumps(item, ensure_ascii=False):
+        assert taken == [json.dumps(secret)] * 5
+
+
+def test_a_long_text_that_is_no_json_is_plain_text_from_its_beginning() -> None:
+    text = '["ann@b.com",' * (LONG // 10)
+    assert hide_json(RULES, text) == hide(RULES, text)
+    assert hide_json(RULES, "[" * 100_000 + "ann@b.com") == "[" * 100_000 + "[MAIL]"
 
 
 @pytest.mark.parametrize("pattern", [r"^a$", r"\bab\b", r"(?m)^ab$", r"a\B"])
