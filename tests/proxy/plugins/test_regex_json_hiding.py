@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.plugins.builtin.regex_hider.hiding import HidingRule, UndecidedError, hide
-from proxy.plugins.builtin.regex_hider.json_hiding import LONG, MAX_WAITING, JSONHider, hide_json
+from proxy.plugins.builtin.regex_hider.json_hiding import MAX_WAITING, JSONHider
+from proxy.plugins.builtin.regex_hider.whole_texts import LONG, hide_json
 
 MAIL = HidingRule(r"[a-z]+@[a-z]+\.com", lambda match: "[MAIL]")
 CARD = HidingRule(r"\d{16}", lambda match: "[CARD]")

@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from proxy.plugins.builtin.regex_hider.hiding import Hider, HidingRule, UndecidedError, hide
 
 MAX_WAITING = 4096
 """Characters of a number, and of the space after it, that are waited for."""
-LONG = 64 * 1024
-"""Characters of a whole text that is no JSON, up to which it is taken apart all the same, as far as it is."""
-
 _PLAIN = re.compile(r'[^"\\]+')
 _SPACE = re.compile(r"[ \t\n\r]*")
 _WORD = re.compile(r'[^ \t\n\r{}\[\],:"]*')
@@ -36,96 +33,11 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 """What half of a surrogate pair is read as."""
 
-_ESCAPE = re.compile(r'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|["\\/bfnrt])')
-
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
-"""A string or a number, in what is JSON."""
-_BLOCK = 16 * 1024
-
 Forms = Sequence[str]
 """How each character of a text is written between the quotes."""
 
 # What may come next.
 _VALUE, _VALUE_OR_END, _NAME, _NAME_OR_END, _COLON, _COMMA, _NOTHING = range(7)
-
-
-def hide_json(rules: Sequence[HidingRule], text: str) -> str:
-    """A whole JSON text with what must be hidden hidden: as `JSONHider` does it, but in less time. A long text that is
-    no JSON is plain text from its beginning."""
-    if not _may_hold_something(rules, text):
-        return text
-    if _is_json(text):
-        return _hide_in_tokens(rules, text)
-    return JSONHider(rules).run(text, last=True) if len(text) <= LONG else hide(rules, text)
-
-
-def _may_hold_something(rules: Sequence[HidingRule], text: str) -> bool:
-    """Whether a pattern may match in a text, as it is written or as it is read. Most hold nothing, and of what holds
-    nothing as a whole no part has to be looked at by itself."""
-    if any(rule.may_match_in(text) for rule in rules):
-        return True
-    if "\\" not in text:
-        return False
-    read = _ESCAPE.sub(_read, text)
-    return any(rule.may_match_in(read) for rule in rules)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text, strict=False, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _hide_in_tokens(rules: Sequence[HidingRule], text: str) -> str:
-    """Of a text that is JSON: look closer at half of its strings and numbers, and at half of those, where something may
-    be found."""
-    out: list[str] = []
-    done = 0
-    for block in _blocks(text):
-        waiting = [block]
-        while waiting:
-            tokens = waiting.pop()
-            start, end = tokens[0][0], tokens[-1][1]
-            if not _may_hold_something(rules, text[start:end]):
-                continue
-            if len(tokens) > 1:
-                middle = len(tokens) // 2
-                waiting += (tokens[middle:], tokens[:middle])
-                continue
-            out += (text[done:start], JSONHider(rules).run(text[start:end], last=True))
-            done = end
-    return "".join(out) + text[done:]
-
-
-def _blocks(text: str) -> Iterator[list[tuple[int, int]]]:
-    """Where strings and numbers stand: those of some thousand characters at a time."""
-    block: list[tuple[int, int]] = []
-    for token in _TOKEN.finditer(text):
-        block.append(token.span())
-        if token.end() - block[0][0] >= _BLOCK:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-class Hiding:
-    """What rules do to whole texts."""
-
-    def __init__(self, rules: Sequence[HidingRule]) -> None:
-        self.rules = rules
-
-    def text(self, text: str) -> str:
-        return hide(self.rules, text)
-
-    def json(self, text: str) -> str:
-        return hide_json(self.rules, text)
 
 
 class JSONHider:
@@ -266,7 +178,7 @@ class JSONHider:
                 at += 1
                 break
             else:
-                escape = _escape_at(text, at, last=last)
+                escape = escape_at(text, at, last=last)
                 if escape is None:
                     self._rest = text[at:]
                     at = len(text)
@@ -330,14 +242,7 @@ def _may_be_scalar(word: str) -> bool:
     return _NUMBER_SO_FAR.fullmatch(word) is not None or any(name.startswith(word) for name in _NAMES)
 
 
-def _read(escape: re.Match[str]) -> str:
-    """What an escape is read as."""
-    found = _escape_at(escape.group(), 0, last=True)
-    assert found is not None
-    return found[0]
-
-
-def _escape_at(text: str, at: int, *, last: bool) -> tuple[str, str] | None:
+def escape_at(text: str, at: int, *, last: bool) -> tuple[str, str] | None:
     """The character that the backslash at `at` begins, and how it is written; None: more of the text decides."""
     unit = _unit_at(text, at)
     if unit is None:

@@ -12,10 +12,10 @@ from providers.extension import Config, extension
 from providers.model import LLMRequest, LLMResponse, OpaquePart, RawBody
 from proxy.plugins.base import Phase, Plugin
 from proxy.plugins.builtin.regex_hider.hiding import HidingRule, Match, UndecidedError
-from proxy.plugins.builtin.regex_hider.json_hiding import Hiding
 from proxy.plugins.builtin.regex_hider.rewriting import rewrite_request, rewrite_response
 from proxy.plugins.builtin.regex_hider.settings import SCHEMA, RuleSettings, Settings
 from proxy.plugins.builtin.regex_hider.streams import StreamHider
+from proxy.plugins.builtin.regex_hider.whole_texts import Hiding
 from proxy.plugins.context import PluginContext
 from proxy.plugins.result import ContextUpdate, PluginResult, changed
 

@@ -19,8 +19,9 @@ from providers.model import (
     ToolCallPart,
 )
 from proxy.plugins.builtin.regex_hider.hiding import Hider, HidingRule, UndecidedError
-from proxy.plugins.builtin.regex_hider.json_hiding import Hiding, JSONHider
+from proxy.plugins.builtin.regex_hider.json_hiding import JSONHider
 from proxy.plugins.builtin.regex_hider.rewriting import rewrite_citations, rewrite_opaque
+from proxy.plugins.builtin.regex_hider.whole_texts import Hiding
 from proxy.plugins.result import ContextUpdate, PluginResult, changed
 
 _Texted = TextPart | ReasoningPart | RefusalPart | ToolCallPart | AudioPart | OpaquePart
