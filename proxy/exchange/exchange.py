@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from providers.errors import ErrorKind, GatewayError, ProviderError, RequestError
-from providers.model import LLMRequest, RequestMetadata
+from providers.model import LLMRequest
 from proxy.apis.base import ClientCall
 from proxy.apis.routes import Match
 from proxy.exchange import with_plugins
@@ -222,11 +222,12 @@ class Exchange:
         ask with. Raises what a plugin refuses it with."""
         return await with_plugins.admit(self, request) if self.project.pipeline.plugins else request
 
-    async def admit_model(self, model: str, metadata: RequestMetadata | None = None) -> str:
-        """The same for what is no conversation: plugins see a request without messages. Returns the model to ask."""
+    async def admit_model(self, model: str) -> str:
+        """The same for what the gateway does not read: plugins see a request without messages. Returns the model to
+        ask."""
         if not self.project.pipeline.plugins:
             return model
-        return (await self.admit(LLMRequest(model=model, metadata=metadata or RequestMetadata()))).model
+        return (await self.admit(LLMRequest(model=model))).model
 
     async def reply(self, status: int, body: bytes, headers: Headers) -> None:
         """Answer whole, in JSON."""

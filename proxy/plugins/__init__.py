@@ -13,7 +13,7 @@ from proxy.plugins.result import ContextUpdate, PluginResult, changed
 BUILTIN_PLUGINS: dict[str, str] = {
     "basic-apikey-auth": "proxy.plugins.builtin.basic_apikey_auth:BasicAPIKeyAuth",
     "cache": "proxy.plugins.builtin.cache.plugin:Cache",
-    "guard": "proxy.plugins.builtin.guard:Guard",
+    "guard": "proxy.plugins.builtin.guard.plugin:Guard",
     "logger": "proxy.plugins.builtin.logger:Logger",
     "model-router": "proxy.plugins.builtin.model_router.plugin:ModelRouter",
     "prompt-manager": "proxy.plugins.builtin.prompt_manager:PromptManager",

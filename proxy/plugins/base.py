@@ -34,6 +34,15 @@ class Plugin(Extension):
     """What `onError` is where the entry does not say. Plugins that guard (auth, hiding) say `closed`."""
     sees_credentials: ClassVar[bool] = False
     """Whether `context.credentials` is filled in for this plugin. Nobody but authentication needs it."""
+    hides: ClassVar[bool] = False
+    """Whether it hides what people say. What it has not seen is not recorded; see `PluginContext.for_records`."""
+
+    def phases(self) -> frozenset[Phase]:
+        """The phases that this instance takes part in. Asked once, after `configure`.
+
+        All that its class overrides, unless it says less: a stream that no plugin looks at is relayed byte for byte.
+        """
+        return phases_of(type(self))
 
     def models_named(self, config: Config) -> Iterable[tuple[KeyPath, str]]:
         """The models that a configuration names, each with its place in it. Asked at load, after `validate_config`: a

@@ -5,7 +5,7 @@ One for each request that has plugins. What few plugins ask for (headers, the ac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -56,6 +56,8 @@ class PluginContext:
         "_query_params",
         "_raw_headers",
         "_raw_query",
+        "_to_hide",
+        "_views",
         "adapter",
         "answered_by",
         "available_models",
@@ -82,6 +84,7 @@ class PluginContext:
         "request_id",
         "response",
         "response_headers",
+        "retries_left",
         "retry_count",
         "routes",
         "served_model",
@@ -163,6 +166,8 @@ class PluginContext:
         """How many times the model was asked again."""
         self.continued = False
         """In a stream: the client has been sent what the model said before it was asked again, as well."""
+        self.retries_left = 0
+        """How many times plugins may still have it asked again."""
         self.experiment_id: str | None = None
         self.experiment_variant: str | None = None
         self.usage: Usage | None = None
@@ -182,6 +187,8 @@ class PluginContext:
         self._accumulated: Callable[[], LLMResponse | None] | None = None
         self._buffered: Callable[[], LLMResponse | None] | None = None
         self._finalizers: list[Callable[[], object]] = []
+        self._views: list[Callable[[LLMResponse], LLMResponse]] = []
+        self._to_hide: Collection[object] = ()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -219,6 +226,27 @@ class PluginContext:
         detached work may be dropped. The context is then as in `detached_after_response`. It must not wait; what it
         raises is logged."""
         self._finalizers.append(callback)
+
+    def hide_in_records(self, view: Callable[[LLMResponse], LLMResponse]) -> None:
+        """For plugins that hide, on the way in: what is recorded of answers goes through `view`, whatever the client
+        is shown."""
+        self._views.append(view)
+
+    @property
+    def may_be_recorded(self) -> bool:
+        """Whether what was said may be recorded: every plugin that hides (`Plugin.hides`) has seen the request."""
+        return not self._to_hide
+
+    @property
+    def recorded_response(self) -> LLMResponse | None:
+        """`response` as it may be recorded: with what plugins hide hidden, even if the client was shown it. None: there
+        is none, or it may not be recorded."""
+        response = self.response
+        if response is None or self._to_hide:
+            return None
+        for view in self._views:
+            response = view(response)
+        return response
 
     def all_credentials(self) -> dict[str, str]:
         """For the pipeline: what `credentials` is for a plugin that sees them."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from proxy.observe.metrics import PluginMetrics
-from proxy.plugins.base import OnError, Phase, Plugin, phases_of
+from proxy.plugins.base import OnError, Phase, Plugin
 from proxy.plugins.conditions import CompiledConditions, Conditions
 from proxy.plugins.context import PluginContext
 
@@ -39,13 +39,14 @@ class LoadedPlugin:
         on_error: OnError | None = None,
         timeouts: Mapping[Phase, float] | None = None,
     ) -> None:
-        """`timeouts` in seconds, over the defaults. Raises ValueError for conditions that cannot be compiled."""
+        """Of a plugin that is configured. `timeouts` in seconds, over the defaults. Raises ValueError for conditions
+        that cannot be compiled."""
         self.name = name
         self.plugin = plugin
         self.priority = priority
         self.conditions = CompiledConditions(conditions or Conditions())
         self.on_error: OnError = on_error or plugin.on_error
         self.timeouts: dict[Phase, float] = {**DEFAULT_TIMEOUTS, **(timeouts or {})}
-        self.calls: dict[Phase, PhaseCall] = {phase: getattr(plugin, phase) for phase in phases_of(type(plugin))}
+        self.calls: dict[Phase, PhaseCall] = {phase: getattr(plugin, phase) for phase in plugin.phases()}
         """The phases that the plugin has; found here once."""
         self.metrics = PluginMetrics(project, name)

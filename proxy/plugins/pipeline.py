@@ -85,6 +85,10 @@ class PipelineRun:
         """The plugins around that one; None: the model answers."""
         self._data: dict[int, dict[str, Any]] = {}
         self._stream_data: dict[int, dict[str, Any]] = {}
+        self._to_hide = {id(loaded) for loaded in pipeline.plugins if loaded.plugin.hides}
+        """Plugins that hide and have not seen the request, or failed on it."""
+        context.retries_left = pipeline.max_retries
+        context._to_hide = self._to_hide
 
     # -- the phases ---------------------------------------------------------------------------------------------------
 
@@ -101,9 +105,14 @@ class PipelineRun:
                         waiting.append(loaded)
                         continue
                     self.taking_part.append(loaded)
-                    if skipping or "before_model" not in loaded.calls:
+                    if "before_model" not in loaded.calls:
+                        self._to_hide.discard(id(loaded))
+                        continue
+                    if skipping:
                         continue
                     result = await self._call(loaded, "before_model")
+                    if result is not _FAILED:
+                        self._to_hide.discard(id(loaded))
                     if result.terminate:
                         self._stand_in(loaded, order)
                         self._match(waiting + again[place + 1 :])
@@ -113,6 +122,7 @@ class PipelineRun:
                         waiting += again[place + 1 :]
                         break
                 else:
+                    self._to_hide.difference_update(map(id, waiting))  # the request is none of theirs
                     return None
         except GatewayError:
             self._match([loaded for loaded in self.pipeline.plugins if loaded not in self.taking_part])
@@ -194,6 +204,7 @@ class PipelineRun:
         """The model is asked again: what belongs to its last answer is gone."""
         context = self.context
         context.retry_count += 1
+        context.retries_left = self.pipeline.max_retries - context.retry_count
         context.response = context.error = context.chunk = None
         self._around = self.answered_by = None
 

@@ -16,9 +16,11 @@ from conformance.replay import DELIVERIES, FAULTS, Answer, Play, ReplayServer
 from conformance.wires.openai_chat import WIRE as OPENAI_CHAT
 from providers.replay.provider import BUNDLED
 from providers.replay.recording import load_recording
+from proxy.plugins import PluginResult
 from tests.support import facts
 from tests.support.client import RawClient, body_for
 from tests.support.gateway import HI, Running, gateway_to, model, serving, wait_until
+from tests.support.plugins import plugin_class
 from tests.support.process import triway_serving
 from tests.support.reading import read_anthropic_stream, read_openai_stream
 from tests.support.redis_server import needs_redis, redis_server
@@ -148,6 +150,41 @@ async def test_hidden_on_the_way_in_and_put_back_on_the_way_out() -> None:
         content = said.choices[0].message.content
         assert content is not None
         assert content.startswith("To ann@b.com: ")
+
+
+@pytest.mark.parametrize("api", ["openai-chat", "anthropic-messages"])
+async def test_plugins_that_look_at_requests_only_leave_streams_to_the_lossless_lane(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [{"name": "word", "pattern": PATTERN, "in": "request"}]
+    plugins = [
+        {"name": "guard", "config": {"maxMessages": 9, "maxOutputTokens": 1000}},
+        {"name": "regex-hider", "config": {"rules": rules}},
+    ]
+    play = Play(load_recording(BUNDLED / api / "stream" / "text.json"), DELIVERIES["bytes-7"])
+    path = "/v1/messages" if api == "anthropic-messages" else "/v1/chat/completions"
+    monkeypatch.setattr("proxy.exchange.with_plugins.PluginEmitter", None)
+    received: list[bytes] = []
+    for entries in ((), plugins):
+        async with gateway_to(api, play, plugins=entries) as (_, gateway), gateway.http() as client:
+            body = {"model": "m", "messages": HI, "max_tokens": 9, "stream": True}
+            received.append((await client.post(path, json=body)).content)
+    assert received[0] == received[1]
+    assert len(received[0]) > 500
+
+
+async def test_what_a_failed_turn_held_back_is_no_part_of_the_next_one() -> None:
+    """The first turn says `s`, which is held back, and fails; the next one says `Hello`."""
+    again = plugin_class("again", on_model_error=lambda context: PluginResult(reevaluate_request=True))
+    hider = {"name": "regex-hider", "config": {"rules": [{"name": "key", "pattern": "sk-[a-z]{6,20}"}]}}
+    error = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
+    head = {"content-type": "text/event-stream"}
+    begun = body_of("s").split(b"\n\n")
+    failing = b"\n\n".join(event for event in begun if b'finish_reason":"' not in event and b"[DONE]" not in event)
+    plays = [Play(Answer(headers=head, body=failing + error)), Play(Answer(headers=head, body=body_of("Hello")))]
+    async with gateway_to("openai-chat", plays, plugins=[again, hider]) as (upstream, gateway):
+        said = await facts_through(gateway, "openai-chat")
+    assert (said.text, upstream.received) == ("Hello", 2)
 
 
 # -- rate-limit --------------------------------------------------------------------------------------------------------

@@ -132,3 +132,65 @@ async def test_google_gives_the_sdk_what_openai_would(
                 assert response.model == "m"
         assert {request.target for request in upstream.requests} == {target}
         assert upstream.requests[0].header(b"x-goog-api-key") == b"k"
+
+
+# -- through plugins ---------------------------------------------------------------------------------------------------
+
+MAIL = {"name": "mail", "pattern": r"[a-z]+@[a-z]+\.com"}
+HIDER = {"name": "regex-hider", "config": {"rules": [MAIL]}}
+
+
+async def test_what_is_hidden_in_requests_is_hidden_in_inputs() -> None:
+    prompts = {"name": "prompt-manager", "config": {"prompt": {"mode": "after", "content": "Hi", "target": "user"}}}
+    async with (
+        gateway_to("openai-chat", answer(*VECTORS), plugins=[prompts, HIDER]) as (upstream, gateway),
+        gateway.openai() as client,
+    ):
+        options: dict[str, Any] = {"encoding_format": "float", "extra_body": {"note": {"of": "bob@b.com"}}}
+        await client.embeddings.create(model="m", input=["to ann@b.com", "b"], user="ann@b.com", **options)
+        [request] = upstream.requests
+    assert json.loads(request.body) == {
+        "model": "gpt-4.1-mini",
+        "input": ["to [MAIL]", "b"],
+        "user": "[MAIL]",
+        "note": {"of": "[MAIL]"},
+    }
+
+
+async def test_inputs_in_which_nothing_is_hidden_go_as_they_came() -> None:
+    body = b'{"model" : "gpt-4.1-mini", "input":"a",  "odd": 1.0}'
+    async with (
+        gateway_to("openai-chat", answer(VECTORS[0]), plugins=[HIDER]) as (upstream, gateway),
+        gateway.http() as client,
+    ):
+        await client.post("/v1/embeddings", content=body.replace(b"gpt-4.1-mini", b"m"), headers=JSON)
+        [request] = upstream.requests
+    assert json.loads(request.body) == json.loads(body)
+
+
+async def test_tokens_cannot_be_searched_and_are_refused() -> None:
+    async with (
+        gateway_to("openai-chat", answer(VECTORS[0]), plugins=[HIDER]) as (upstream, gateway),
+        gateway.openai() as client,
+    ):
+        with pytest.raises(openai.BadRequestError, match="tokens cannot be searched") as refused:
+            await client.embeddings.create(model="m", input=[1, 2, 3])
+        assert upstream.requests == []
+    assert refused.value.param == "input"
+
+
+async def test_inputs_have_the_caps_of_requests() -> None:
+    guard = {"name": "guard", "config": {"maxInputTokens": 3, "maxOutputTokens": 9, "maxMessages": 1}}
+    async with (
+        gateway_to("openai-chat", answer(VECTORS[0]), plugins=[guard]) as (upstream, gateway),
+        gateway.openai() as client,
+    ):
+        for given in (["x" * 13], [[1, 2], [3, 4]]):
+            with pytest.raises(openai.APIStatusError, match="at most about 3 tokens") as refused:
+                await client.embeddings.create(model="m", input=given)  # type: ignore[arg-type]
+            assert refused.value.status_code == 413
+        await client.embeddings.create(model="m", input=[[1, 2, 3]], encoding_format="float")
+        await client.embeddings.create(model="m", input=["x", "y"][:1], encoding_format="float")
+    assert [json.loads(request.body) for request in upstream.requests] == [
+        {"model": "gpt-4.1-mini", "input": given, "encoding_format": "float"} for given in ([[1, 2, 3]], ["x"])
+    ]

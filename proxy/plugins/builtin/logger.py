@@ -3,12 +3,15 @@
 The gateway's own log never holds a word of a conversation. This plugin does so where it is told to, into the log or
 into a file of JSON lines, one record for each request, failed and abandoned ones included. It runs when the request is
 over, so no client waits for it.
+
+What plugins hide is hidden here too, whatever their priority and whatever the client was shown. Of a request that one
+of them has not seen no words are recorded.
 """
 
 from __future__ import annotations
 
-import logging
-import logging.handlers
+import os
+import threading
 from functools import partial
 from typing import Any, Literal
 
@@ -39,8 +42,8 @@ SCHEMA = {
         "content": {
             "enum": ["none", "request", "response", "both"],
             "default": "none",
-            "description": "Whose words are recorded: nobody's, the client's, the model's, or both. Plugins of a lower "
-            "priority that hide something have hidden it from here too.",
+            "description": "Whose words are recorded: nobody's, the client's, the model's, or both. What plugins hide "
+            "is hidden here too; of requests that such a plugin has not seen, no words are recorded.",
         },
         "maxChars": {
             "type": "integer",
@@ -64,6 +67,53 @@ SCHEMA = {
 }
 
 
+class RecordFile:
+    """A file of lines that is appended to, wherever its name leads at that moment. All of it blocks.
+
+    Raises OSError, whose text holds nothing of a line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._whole = True
+        """The last line was written to its end."""
+        self._file = self._open()
+
+    def append(self, line: bytes) -> None:
+        """Write a line, or as much of it as fits."""
+        with self._lock:
+            if self._moved():
+                self._close()
+                self._file, self._whole = self._open(), True
+            left = memoryview(line + b"\n" if self._whole else b"\n" + line + b"\n")
+            self._whole = False
+            while left:
+                left = left[os.write(self._file, left) :]
+            self._whole = True
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def _moved(self) -> bool:
+        if self._file < 0:
+            return True
+        try:
+            named = os.stat(self._path)
+        except FileNotFoundError:
+            return True
+        return not os.path.samestat(named, os.fstat(self._file))
+
+
 @extension(
     name="logger",
     version="1.0.0",
@@ -71,14 +121,13 @@ SCHEMA = {
     configuration_schema=SCHEMA,
 )
 class Logger(Plugin):
-    _file: logging.handlers.WatchedFileHandler | None = None
+    _file: RecordFile | None = None
 
     async def configure(self, config: Config) -> None:
         self._settings = msgspec.convert(config, Settings)
         if self._settings.file is not None:
             # Opened now, so that a path that cannot be written stops the start and not the first record.
-            opening = partial(logging.handlers.WatchedFileHandler, self._settings.file, encoding="utf-8")
-            self._file = await trio.to_thread.run_sync(opening)
+            self._file = await trio.to_thread.run_sync(partial(RecordFile, self._settings.file))
 
     async def aclose(self) -> None:
         if self._file is not None:
@@ -89,18 +138,13 @@ class Logger(Plugin):
         if self._file is None:
             get_logger().info("exchange", **record)
         else:
-            line = msgspec.json.encode(record).decode()
             # A slow disk holds a thread up, never the loop.
-            await trio.to_thread.run_sync(self._write, line)
+            await trio.to_thread.run_sync(self._file.append, msgspec.json.encode(record))
         return None
-
-    def _write(self, line: str) -> None:
-        assert self._file is not None
-        self._file.handle(logging.makeLogRecord({"msg": line}))
 
     def _record_of(self, context: PluginContext) -> dict[str, Any]:
         settings = self._settings
-        request, response = context.request, context.response
+        request, response = context.request, context.recorded_response
         record: dict[str, Any] = {
             "request_id": context.request_id,
             "project": context.project,
@@ -118,11 +162,14 @@ class Logger(Plugin):
             "error": context.error.kind.value if context.error is not None else None,
             **context.metrics,
         }
-        if response is not None and response.usage is not None:
-            record["usage"] = msgspec.json.decode(msgspec.json.encode(response.usage))  # may hold JSON as it came
+        usage = context.response.usage if context.response is not None else None
+        if usage is not None:
+            record["usage"] = msgspec.json.decode(msgspec.json.encode(usage))  # may hold JSON as it came
         if settings.metadata and context.metadata:
             record["metadata"] = context.metadata
-        if settings.content in ("request", "both"):
+        if settings.content != "none" and not context.may_be_recorded:
+            record["left_out"] = "a plugin that hides has not seen the request"
+        elif settings.content in ("request", "both"):
             record["messages"] = [self._message(message) for message in request.messages]
         if settings.content in ("response", "both") and response is not None:
             record["answer"] = self._answer(response)

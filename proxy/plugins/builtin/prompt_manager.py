@@ -180,6 +180,8 @@ class PromptManager(Plugin):
             update.metadata = {EXPERIMENTS: _with_experiment(context, update)}
         request = context.request
         values = _values(context)
+        if context.operation == "embed":  # texts to be measured as they are
+            prompts = []
         for prompt in prompts:
             if prompt is not None:
                 request = _with_prompt(request, prompt, values)

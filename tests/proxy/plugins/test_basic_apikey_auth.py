@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -174,3 +175,36 @@ async def test_the_file_of_keys_is_found_beside_the_configuration(
     plugin = BasicAPIKeyAuth()
     await plugin.configure(entry.config)
     assert len(plugin._known) == 1
+
+
+async def test_what_is_compared_tells_nothing_of_a_key_by_its_time() -> None:
+    """A shown key is never held against a known one: what is looked up is its digest under a secret of the process, so
+    that how far two of them agree depends on nothing that a client can choose."""
+
+    class Watched(dict[bytes, Any]):
+        asked: ClassVar[list[bytes]] = []
+
+        def get(self, key: bytes, default: Any = None) -> Any:
+            self.asked.append(key)
+            return super().get(key, default)
+
+    filled, _ = check_config(SCHEMA, {"keys": KEYS})
+    plugins = [BasicAPIKeyAuth(), BasicAPIKeyAuth()]
+    for plugin in plugins:
+        await plugin.configure(filled)
+        plugin._known = Watched(plugin._known)
+    shown = ["key-of-team-a", "key-of-team-b", "key-of-team-", "key-of-team-aa", "", "x" * 5000]
+    for plugin in plugins:
+        for key in filter(None, shown):
+            context = PluginContext(request=LLMRequest(model="gpt-4"), headers={b"x-api-key": key.encode()})
+            context.credentials = context.all_credentials()
+            result = await plugin.before_model(context)
+            assert result is not None
+            assert result.success == (key in shown[:2])
+            digest = hashlib.sha256(key.encode()).digest()
+            assert Watched.asked.pop() == hmac.digest(plugin._secret, digest, "sha256")
+            assert Watched.asked == [], "each key is looked up once, a wrong one like a right one"
+    one, other = (set(plugin._known) for plugin in plugins)
+    assert len(one) == len(other) == 2
+    assert not one & other, "each process has its own secret"
+    assert all(len(plugin._secret) == 32 for plugin in plugins)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from providers.errors import GatewayError
 from providers.extension import check_config
 from providers.model import (
+    AudioPart,
+    FilePart,
     LLMRequest,
     LLMResponse,
     Message,
+    OpaquePart,
     RawBody,
+    Reasoning,
+    RefusalPart,
     ResponseFormat,
     TextPart,
     Tool,
@@ -23,8 +29,20 @@ from providers.model import (
     text_chunk,
     text_response,
 )
-from proxy.plugins.builtin.guard import SCHEMA, Guard
+from proxy.plugins import PluginContext
+from proxy.plugins.builtin.guard.plugin import SCHEMA, Guard
+from proxy.plugins.builtin.guard.schemas import MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH
+from proxy.plugins.pipeline import Pipeline, PipelineRun
 from tests.proxy.plugins.runs import configured, let_in, streamed
+
+
+def deep(levels: int) -> dict[str, Any]:
+    """A schema of that many levels below the first."""
+    schema: dict[str, Any] = {}
+    for _ in range(levels):
+        schema = {"not": schema}
+    return schema
+
 
 PERSON = {
     "type": "object",
@@ -74,13 +92,34 @@ async def test_caps(config: dict[str, Any], given: LLMRequest, status: int | Non
     assert words in caught.value.message
 
 
-async def test_what_tools_said_counts_too() -> None:
-    given = request("12")
-    given.messages.append(
-        Message(role="tool", content=[ToolResultPart(tool_call_id="1", content=[TextPart(text="345")])])
+@pytest.mark.parametrize(
+    ("more", "chars"),
+    [
+        ({"content": [ToolResultPart(tool_call_id="1", content=[TextPart(text="345")])]}, 5),
+        ({"content": [OpaquePart(kind="search_result", raw=msgspec.Raw(b'{"content":"345"}'), input="6")]}, 20),
+        ({"content": [RefusalPart(text="345"), AudioPart(transcript="67"), FilePart(text="8", context="9")]}, 9),
+        ({"tools": [Tool(name="345", description="67", parameters={"a": 1})]}, 14),
+        ({"tools": [Tool(name="own", kind="opaque", raw={"type": "own"})]}, 16),
+        ({"response_format": ResponseFormat(kind="json_schema", schema={"a": 1})}, 9),
+    ],
+)
+async def test_all_that_a_model_reads_counts(more: dict[str, Any], chars: int) -> None:
+    given = request("12", **{name: value for name, value in more.items() if name != "content"})
+    given.messages.append(Message(role="user", content=more.get("content", [])))
+    await let_in(await configured(Guard, maxInputChars=chars), request=given)
+    with pytest.raises(GatewayError, match=f"got {chars}"):
+        await let_in(await configured(Guard, maxInputChars=chars - 1), request=given)
+
+
+async def test_the_tokens_of_an_embedding_are_counted_as_such() -> None:
+    given = LLMRequest(
+        model="m", messages=[Message(role="user", content=[OpaquePart(kind="tokens", raw=msgspec.Raw(b"[1,2,3]"))])]
     )
-    with pytest.raises(GatewayError, match="got 5"):
-        await let_in(await configured(Guard, maxInputChars=4), request=given)
+    plugin = await configured(Guard, maxInputTokens=3, maxOutputTokens=9)
+    run = await let_in(plugin, request=given, operation="embed")
+    assert run.context.request is given, "an embedding has no output to cap"
+    with pytest.raises(GatewayError, match="input: at most about 2 tokens here, got about 3"):
+        await let_in(await configured(Guard, maxInputTokens=2), request=given, operation="embed")
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(50, 10), (None, 10), (7, 7)])
@@ -88,6 +127,63 @@ async def test_output_is_clamped(asked: int | None, sent: int) -> None:
     run = await let_in(await configured(Guard, maxOutputTokens=10), request=request(max_tokens=asked))
     assert run.context.request.max_tokens == sent
     assert (run.context.request.raw is None) == (asked != sent), "bytes are only given up for a change"
+
+
+@pytest.mark.parametrize(
+    ("cap", "fields", "sent"),
+    [
+        (10, {"n": 3}, 3),
+        (10, {"n": 3, "max_tokens": 4}, 3),
+        (10, {"n": 3, "max_tokens": 3}, None),
+        (10, {"n": 11}, "n: at most 10 tokens here, which are too few for 11 answers"),
+    ],
+)
+async def test_several_answers_share_the_cap(cap: int, fields: dict[str, int], sent: int | str | None) -> None:
+    plugin = await configured(Guard, maxOutputTokens=cap)
+    given = request(**fields)
+    if isinstance(sent, str):
+        with pytest.raises(GatewayError, match=sent):
+            await let_in(plugin, request=given)
+        return
+    run = await let_in(plugin, request=given)
+    assert run.context.request.max_tokens == (sent if sent is not None else given.max_tokens)
+    refusing = await configured(Guard, maxOutputTokens=cap, overOutput="refuse")
+    if fields.get("max_tokens") == 4:
+        with pytest.raises(GatewayError, match="max_tokens: at most 3 for each of 3 answers here, got 4"):
+            await let_in(refusing, request=given)
+
+
+@pytest.mark.parametrize(
+    ("asked", "budget", "cap", "sent"),
+    [
+        (9000, 8000, 4096, (4096, 4095)),
+        (9000, 2000, 4096, (4096, 2000)),
+        (4000, 2000, 4096, (4000, 2000)),
+        (9000, 4096, 4096, (4096, 4095)),
+        (9000, 8000, 1025, (1025, 1024)),
+        (9000, 8000, 1024, None),
+        (None, 8000, 4096, (4096, 4095)),
+    ],
+)
+async def test_a_budget_for_thinking_stays_below_the_cap(
+    asked: int | None, budget: int, cap: int, sent: tuple[int, int] | None
+) -> None:
+    given = request(max_tokens=asked, reasoning=Reasoning(enabled=True, budget_tokens=budget))
+    plugin = await configured(Guard, maxOutputTokens=cap)
+    if sent is None:
+        with pytest.raises(GatewayError, match="the budget is 8000 tokens, and an answer has at most 1024 here"):
+            await let_in(plugin, request=given)
+        return
+    made = (await let_in(plugin, request=given)).context.request
+    assert made.reasoning is not None
+    assert (made.max_tokens, made.reasoning.budget_tokens) == sent
+    assert given.reasoning is not None
+    assert given.reasoning.budget_tokens == budget, "nothing is changed in place"
+
+
+async def test_caps_alone_take_no_part_in_answers() -> None:
+    assert set((await configured(Guard, maxMessages=1)).calls) == {"before_model"}
+    assert "after_chunk" in (await configured(Guard, structuredOutput="check")).calls
 
 
 async def judged(answer: LLMResponse, given: LLMRequest, **config: Any) -> str | None:
@@ -155,17 +251,67 @@ async def test_the_model_is_asked_again_once() -> None:
         await run.after_model()
 
 
+@pytest.mark.parametrize("spent_by_others", [0, 2])
+async def test_an_answer_that_may_not_be_asked_for_again_is_withheld(spent_by_others: int) -> None:
+    plugin = await configured(Guard, structuredOutput="retry")
+    context = PluginContext(request=wanting())
+    run = PipelineRun(Pipeline([plugin], max_retries=spent_by_others), context)
+    await run.before_model()
+    for _ in range(spent_by_others):
+        run.again()
+    context.response = text_response("nonsense")
+    with pytest.raises(GatewayError, match="it is not JSON"):
+        await run.after_model()
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}},
         {"patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False},
         {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False},
+        {"properties": {"x": {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": "^(a+)+$"}}},
     ],
 )
 async def test_a_client_s_pattern_cannot_hang_the_gateway(schema: dict[str, Any]) -> None:
     evil = "a" * 5000 + "!"
     await judged(text_response(json.dumps({"x": evil, evil: 1})), wanting(schema))
+
+
+def doubled(depth: int) -> dict[str, Any]:
+    """Each level asks twice for the next one."""
+    levels = {f"d{i}": {"anyOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(depth)}
+    return {"$ref": "#/$defs/d0", "$defs": {**levels, f"d{depth}": {"type": "string"}}}
+
+
+async def test_a_client_s_schema_has_so_many_steps_for_an_answer() -> None:
+    plugin = await configured(Guard, structuredOutput="retry")
+    run = await let_in(plugin, request=wanting(doubled(40)))
+    run.context.response = text_response("1")
+    with pytest.raises(GatewayError, match="response_format: it takes too long") as caught:
+        await run.after_model()
+    assert (caught.value.status, getattr(caught.value, "param", None)) == (400, "response_format")
+    run = await let_in(plugin, request=wanting(doubled(40)))
+    with pytest.raises(GatewayError, match="response_format: it takes too long"):
+        await streamed(run, text_chunk("1"), finish_chunk("stop"))
+    assert "it takes too long to tell" in (await judged(text_response("1"), request(), schema=doubled(40)) or "")
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"description": "x" * MAX_SCHEMA_BYTES}, f"response_format: at most {MAX_SCHEMA_BYTES} bytes here"),
+        (deep(MAX_SCHEMA_DEPTH), f"response_format: at most {MAX_SCHEMA_DEPTH} levels here"),
+    ],
+)
+async def test_a_schema_that_is_too_large_is_refused_before_a_model_is_asked(
+    schema: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(GatewayError, match=words) as caught:
+        await let_in(await configured(Guard, structuredOutput="check"), request=wanting(schema))
+    assert caught.value.status == 400
+    await let_in(await configured(Guard, maxMessages=1), request=wanting(schema))
+    await let_in(await configured(Guard, structuredOutput="check"), request=wanting(deep(MAX_SCHEMA_DEPTH - 1)))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from providers.model import (
     AssistantMessage,
     Choice,
     Delta,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     Message,
@@ -26,7 +27,10 @@ from providers.model import (
     Part,
     RawBody,
     ReasoningPart,
+    RequestMetadata,
+    ResponseFormat,
     TextPart,
+    Tool,
     ToolCallPart,
     ToolResultPart,
     finish_chunk,
@@ -35,11 +39,12 @@ from providers.model import (
 )
 from proxy.config import ConfigError, load_config
 from proxy.plugins import PluginContext
-from proxy.plugins.builtin.regex_hider.hiding import hide
-from proxy.plugins.builtin.regex_hider.plugin import SCHEMA, RegexHider
+from proxy.plugins.builtin.regex_hider.plugin import RegexHider
+from proxy.plugins.builtin.regex_hider.settings import SCHEMA
 from proxy.plugins.chunks import ChunkChain
 from proxy.plugins.loaded import LoadedPlugin
 from proxy.plugins.pipeline import Pipeline, PipelineRun
+from tests.proxy.plugins.runs import configured, let_in
 
 SECRET = "sk-abc123DEF"
 CALL = ToolCallPart(index=1, id="c", name="f", arguments="{}")
@@ -201,8 +206,12 @@ def test_any_stream_says_what_the_hidden_whole_says(pieces: list[tuple[str, str]
                     said[part.index] = said.get(part.index, "") + (
                         part.arguments if isinstance(part, ToolCallPart) else getattr(part, "text", "")
                     )
-        rules = run.pipeline.plugins[0].plugin._out_rules(run.context, quoted=False)  # type: ignore[attr-defined]
-        assert [said.get(index, "") for index in range(len(whole))] == [hide(rules, text) for text in whole]
+        hiding = run.pipeline.plugins[0].plugin._on_way_out(run.context)  # type: ignore[attr-defined]
+        expected = [
+            hiding.json(text) if kind == "arguments" else hiding.text(text)
+            for kind, text in zip(kinds, whole, strict=True)
+        ]
+        assert [said.get(index, "") for index in range(len(whole))] == expected
         assert out[-1].choices[0].finish_reason == "stop"
 
     trio.run(check)
@@ -318,3 +327,119 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, config: str, words
         load_config(file)
     assert "gateway.yaml:3:" in str(caught.value)
     assert words in str(caught.value)
+
+
+# -- what else goes upstream -------------------------------------------------------------------------------------------
+
+
+def raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(value).encode())
+
+
+async def test_everything_that_people_say_beside_the_messages_is_searched() -> None:
+    schema = {"type": "object", "properties": {"to": {"type": "string", "default": "ann@b.com", "examples": [4111]}}}
+    request = LLMRequest(
+        model="sk-model1",
+        messages=[Message(role="user", name="ann@b.com", content=[ImagePart(url="https://x/?key=sk-abcd1")])],
+        stop=["sk-abcd1", "END"],
+        tools=[
+            Tool(name="sk-tool1", description="mails ann@b.com", parameters=schema),
+            Tool(name="own", kind="opaque", api="x", raw={"type": "own", "name": "sk-tool1", "at": "ann@b.com"}),
+        ],
+        response_format=ResponseFormat(kind="json_schema", name="n", description="for ann@b.com", schema=schema),
+        extra={"prediction": raw({"type": "content", "content": "sk-abcd1"})},
+        hints={"metadata": raw({"who": "ann@b.com", "card": 4111})},
+        kept={"include": raw(["x"])},
+        metadata=RequestMetadata(user_id="ann@b.com"),
+    )
+    card = {"name": "card", "pattern": r"\b4111\b"}
+    run = await begun(request, rules=[KEYS, MAIL, card])
+    sent = run.context.request
+    assert (sent.model, [tool.name for tool in sent.tools]) == ("sk-model1", ["sk-tool1", "own"]), "names stay"
+    assert sent.tools[1].raw == {"type": "own", "name": "sk-tool1", "at": "[MAIL]"}
+    text = msgspec.json.encode(
+        msgspec.structs.replace(sent, model="", tools=[msgspec.structs.replace(sent.tools[0], name="")])
+    ).decode()
+    assert not any(secret in text for secret in ("ann@b.com", "sk-", "4111"))
+    assert sent.kept is request.kept
+    assert run.context.user_id == "ann@b.com", "the gateway still knows who asks"
+    assert sent.response_format is not None
+    assert sent.response_format.schema == {
+        "type": "object",
+        "properties": {"to": {"type": "string", "default": "[MAIL]", "examples": ["[CARD]"]}},
+    }
+
+
+async def test_what_no_field_holds_does_not_go_upstream_in_the_client_s_own_bytes() -> None:
+    request = LLMRequest(model="m", raw=RawBody("x", b'{"model":"m","odd":{"deep":"sk\\u002dabcd1"}}'))
+    run = await begun(request, rules=[KEYS])
+    assert run.context.request.raw is None
+    run = await begun(request, rules=[{**KEYS, "in": "response"}])
+    assert run.context.request is request
+    response = text_response("fine")
+    response.raw = RawBody("x", b'{"odd":["sk-abcd1"]}')
+    run.context.response = response
+    await run.after_model()
+    assert run.context.response.raw is None
+    response.raw = RawBody("x", b'{"odd":["none"]}')
+    run.context.response = response
+    await run.after_model()
+    assert run.context.response is response
+
+
+async def test_tokens_for_an_embedding_cannot_be_searched() -> None:
+    request = asking(OpaquePart(kind="tokens", raw=msgspec.Raw(b"[1,2]")))
+    plugin = await configured(RegexHider, rules=[KEYS])
+    with pytest.raises(GatewayError, match="tokens cannot be searched") as caught:
+        await let_in(plugin, request=request, operation="embed")
+    assert caught.value.status == 400
+    await let_in(await configured(RegexHider, rules=[{**KEYS, "in": "response"}]), request=request, operation="embed")
+
+
+# -- turns, phases, records --------------------------------------------------------------------------------------------
+
+
+async def test_what_a_turn_held_back_is_no_part_of_the_next_one() -> None:
+    run = await begun(rules=[KEYS])
+    assert await ChunkChain(run).push(text_chunk("s")) == []
+    run.again()
+    assert message(folded(await sent(run, text_chunk("Hello"), finish_chunk("stop")))).text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("config", "looks_at_answers"),
+    [
+        ({"rules": [{**KEYS, "in": "request"}]}, False),
+        ({"rules": [{**KEYS, "in": "request"}], "restore": True}, True),
+        ({"rules": [{**KEYS, "in": "response"}]}, True),
+        ({"rules": [{**KEYS, "in": "response"}], "restore": True}, True),
+        ({"rules": [KEYS]}, True),
+    ],
+)
+async def test_one_that_hides_in_requests_only_takes_no_part_in_streams(
+    config: dict[str, Any], looks_at_answers: bool
+) -> None:
+    plugin = await configured(RegexHider, **config)
+    assert set(plugin.calls) == {"before_model", *(("after_model", "after_chunk") if looks_at_answers else ())}
+
+
+async def test_many_values_are_put_back() -> None:
+    addresses = " ".join(
+        f"{name}@b.com" for name in (f"{a}{b}{c}" for a in "abcd" for b in "abcdefghij" for c in "xyz")
+    )
+    run = await begun(asking(TextPart(text=addresses)), rules=[MAIL], restore=True)
+    stands = run.context.request.messages[0].text
+    assert "[MAIL_120]" in stands
+    assert message(folded(await sent(run, text_chunk(stands), finish_chunk("stop")))).text == addresses
+
+
+async def test_what_is_recorded_of_an_answer_is_hidden_whatever_the_client_was_shown() -> None:
+    run = await begun(asking(TextPart(text="mail a@b.com")), rules=[MAIL, {**KEYS, "in": "response"}], restore=True)
+    run.context.response = text_response(f"Sent to [MAIL_1] with {SECRET}.")
+    await run.after_model()
+    assert message(run.context.response).text == "Sent to a@b.com with [KEY_1]."
+    assert run.context.recorded_response is not None
+    assert message(run.context.recorded_response).text == "Sent to [MAIL_1] with [KEY_1]."
+    # One that no plugin on the way out has come to see, because another one withheld it.
+    run.context.response = text_response(f"It is {SECRET}.")
+    assert message(run.context.recorded_response).text == "It is [KEY_1]."

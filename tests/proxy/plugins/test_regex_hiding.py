@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import re2
@@ -133,3 +134,50 @@ def test_a_pattern_that_would_hang_a_backtracking_engine_does_not() -> None:
     for _ in range(100):
         hider.feed("a" * 100)
     assert hider.finish() == "a" * 10_000
+
+
+class CountingEngine:
+    """An expression that counts how often it is given a text, and how much of it."""
+
+    def __init__(self, pattern: Any, work: dict[str, int]) -> None:
+        self._pattern = pattern
+        self._work = work
+
+    def __getattr__(self, name: str) -> Any:
+        def counted(text: str, *more: Any) -> Any:
+            self._work["calls"] += 1
+            self._work["characters"] += len(text)
+            return getattr(self._pattern, name)(text, *more)
+
+        return counted
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_the_engine_is_given_a_text_once_however_many_matches_it_has(last: bool) -> None:
+    def work(addresses: int) -> dict[str, int]:
+        rule = HidingRule(r"[\w.+-]+@[\w-]+\.[\w.]+", lambda match: "#")
+        done = {"calls": 0, "characters": 0}
+        rule._pattern, rule._open = CountingEngine(rule._pattern, done), CountingEngine(rule._open, done)
+        shown, waits, _ = rule.step("ann@example.com, " * addresses, last=last)
+        assert shown.count("#") == addresses
+        assert waits == ""
+        return done
+
+    few, many = work(10), work(1000)
+    assert many["calls"] == few["calls"]
+    assert many["characters"] == 100 * few["characters"]
+
+
+def test_what_is_undecided_is_looked_at_again_for_its_own_length_only() -> None:
+    rule = HidingRule("ab|b[a-z]*c", lambda match: "#", max_match=64)
+    done = {"calls": 0, "characters": 0}
+    rule._pattern, rule._open = CountingEngine(rule._pattern, done), CountingEngine(rule._open, done)
+    text = "-" * 10_000 + "ab" * 30
+    assert rule.step(text)[0] == "-" * 10_000 + "#" * 29
+    assert done["characters"] < 2 * len(text) + 30 * 64
+
+
+@pytest.mark.parametrize("pattern", [r"\b", "(?:sk-x)?", r"^|a", r"\b(?:a|b*)\b"])
+def test_a_pattern_that_may_match_nothing_is_refused_wherever_it_would(pattern: str) -> None:
+    with pytest.raises(ValueError, match="matches the empty text"):
+        HidingRule(pattern, lambda match: "")

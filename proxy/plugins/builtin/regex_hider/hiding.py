@@ -20,7 +20,7 @@ from typing import Protocol
 
 import re2
 
-from proxy.plugins.builtin.regex_hider.prefixes import NoPrefixesError, prefix_pattern
+from proxy.plugins.builtin.regex_hider.prefixes import NoPrefixesError, may_be_empty, pattern_anywhere, prefix_pattern
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -48,12 +48,14 @@ class HidingRule:
         try:
             self._pattern = re2.compile(pattern, _OPTIONS)
             beginnings = prefix_pattern(pattern)
+            self._anywhere = re2.compile(pattern_anywhere(pattern), _OPTIONS)
+            empty = may_be_empty(pattern)
             self._open = re2.compile(f"(?:{beginnings})\\z", _OPTIONS)
         except re2.error as error:
             raise ValueError(f"no regular expression of RE2's: {_words(error)}") from error
         except NoPrefixesError as error:
             raise ValueError(f"cannot be followed through a stream: {error}") from error
-        if self._pattern.search("") is not None:
+        if empty:
             raise ValueError("matches the empty text, so it would hide nothing everywhere")
         self._replace = replace
         self._max_match = max_match
@@ -64,30 +66,46 @@ class HidingRule:
         other._replace = replace
         return other
 
+    def may_match_in(self, text: str) -> bool:
+        """False: nothing is hidden in `text`, nor in any piece of it by itself."""
+        return self._anywhere.search(text) is not None
+
     def step(self, text: str, before: str = "", *, last: bool = False) -> tuple[str, str, str]:
         """What of `text` may be shown, hidden as far as it must be; what has to wait; and the character before that.
 
         `before`: the character before `text`, which `\\b` and `^` look at. `last`: nothing will follow. Raises
         `UndecidedError`.
         """
-        shown: list[str] = []
         whole = before + text
-        at = len(before)
-        size = len(whole)
-        while at < size:
-            found = self._pattern.search(whole, at)
-            start = found.start() if found is not None else size
-            waits = size if last else self._undecided_from(whole, at)
-            if found is None or waits <= start:
-                shown.append(whole[at:waits])
-                at = waits
-                break
-            shown += (whole[at:start], self._replace(found))
-            at = found.end()
+        pieces, at = self.pieces(whole, len(before), last=last)
+        shown = [piece if isinstance(piece, str) else whole[piece] for piece in pieces]
         return "".join(shown), whole[at:], whole[at - 1 : at] if at else ""
 
+    def pieces(self, whole: str, at: int, *, last: bool) -> tuple[list[str | slice], int]:
+        """What of `whole` may be shown from `at` on: stretches of it, and what stands in place of matches; and the
+        place from which on it has to wait. Raises `UndecidedError`.
+
+        The engine is given the text once for all of its matches, and once more for what is undecided.
+        """
+        shown: list[str | slice] = []
+        waits = len(whole) if last else self._undecided_from(whole, at)
+        for found in self._pattern.finditer(whole, at):
+            start, end = found.start(), found.end()
+            if waits <= start:
+                break
+            if waits < end:
+                # It ends before what is undecided does: it is decided, and what is undecided begins behind it.
+                waits = end + self._undecided_from(whole[end:], 0)
+            shown += (slice(at, start), self._replace(found))
+            at = end
+        shown.append(slice(at, waits))
+        return shown, waits
+
     def _undecided_from(self, whole: str, at: int) -> int:
-        """Where the first match begins that more text could make or change; the text's end if there is none."""
+        """Where the first match begins that more text could make or change; the text's end if there is none.
+
+        It does not matter to that what stands before `at`: a beginning has no positions (see `prefixes`).
+        """
         found = self._open.search(whole, at)
         start = found.start() if found is not None else len(whole)
         if len(whole) - start > self._max_match:
@@ -115,13 +133,14 @@ class Hider:
 
     def feed(self, text: str) -> str:
         """What may be shown now. Raises `UndecidedError`."""
-        return self._run(text, last=False)
+        return self.run(text, last=False)
 
     def finish(self) -> str:
         """What is left to be shown."""
-        return self._run("", last=True)
+        return self.run("", last=True)
 
-    def _run(self, text: str, *, last: bool) -> str:
+    def run(self, text: str, *, last: bool) -> str:
+        """What may be shown now. `last`: nothing will follow. Raises `UndecidedError`."""
         for place, rule in enumerate(self._rules):
             text, self._waiting[place], self._before[place] = rule.step(
                 self._waiting[place] + text, self._before[place], last=last

@@ -44,14 +44,31 @@ class NoPrefixesError(ValueError):
 
 def prefix_pattern(pattern: str) -> str:
     """The pattern that matches every beginning of what `pattern` matches. Raises `NoPrefixesError`."""
-    try:
-        tree = parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise NoPrefixesError(f"{error}") from error
+    tree = _parsed(pattern)
     made = _with_flags(_prefix_of_all(list(tree)), tree.state.flags, 0)
     if len(made) > MAX_PATTERN:
         raise NoPrefixesError("it is too long")
     return made
+
+
+def pattern_anywhere(pattern: str) -> str:
+    """The pattern without positions: it matches every text that `pattern` matches, and does so wherever that stands.
+    Raises `NoPrefixesError`."""
+    tree = _parsed(pattern)
+    return _with_flags(_all(list(tree)), tree.state.flags, 0)
+
+
+def may_be_empty(pattern: str) -> bool:
+    """Whether it may match without a character, somewhere in some text. Raises `NoPrefixesError`."""
+    least: int = _parsed(pattern).getwidth()[0]
+    return least == 0
+
+
+def _parsed(pattern: str) -> Any:
+    try:
+        return parser.parse(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise NoPrefixesError(f"{error}") from error
 
 
 # -- what an item matches whole ----------------------------------------------------------------------------------------

@@ -1,38 +1,53 @@
-"""Every text in a part of a message, through a function. Pure; imports the model.
+"""Every text of requests and answers, through a function. Pure; imports the model.
 
-What a part holds as JSON (a call's arguments, a block that only one API knows) is taken apart, so that a text in it is
-seen as the model reads it and not as JSON writes it, and put together again only if something in it was changed.
+What they hold as JSON (a call's arguments, a block that only one API knows, a tool's schema, parameters that have no
+field) goes through a function for JSON. Names that others refer to stay: of models, tools and formats, and ids.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from providers.model import (
     AudioPart,
+    Choice,
     Citation,
     FilePart,
+    ImagePart,
     LLMRequest,
     LLMResponse,
+    Message,
     OpaquePart,
     Part,
     ReasoningPart,
     RefusalPart,
+    ResponseFormat,
     TextPart,
+    Tool,
     ToolCallPart,
     ToolResultPart,
 )
 
-Rewrite = Callable[[str], str]
+T = TypeVar("T")
 
 _replace = msgspec.structs.replace
 
 
-def rewrite_part(part: Part, rewrite: Rewrite) -> Part:
+class Rewriting(Protocol):
+    """What becomes of a text. What comes back equal was not changed."""
+
+    def text(self, text: str) -> str: ...
+
+    def json(self, text: str) -> str:
+        """Of a text that is JSON, or should be."""
+
+
+def rewrite_part(part: Part, rewriting: Rewriting) -> Part:
     """The part with every text rewritten; the same object if none was changed."""
+    rewrite = rewriting.text
     match part:
         case TextPart():
             text, citations = rewrite(part.text), rewrite_citations(part.citations, rewrite)
@@ -40,104 +55,145 @@ def rewrite_part(part: Part, rewrite: Rewrite) -> Part:
                 return part
             return _replace(part, text=text, citations=citations)
         case ReasoningPart() | RefusalPart():
-            return _with(part, "text", rewrite(part.text))
+            return _with(part, rewrite, "text")
         case ToolCallPart():
-            inner = rewrite_json_text if part.kind == "function" else _plainly
-            return _with(part, "arguments", inner(part.arguments, rewrite))
+            return _with(part, rewriting.json if part.kind == "function" else rewrite, "arguments")
         case ToolResultPart():
-            content = [rewrite_part(inner, rewrite) for inner in part.content]
-            same = all(new is old for new, old in zip(content, part.content, strict=True))
-            return part if same else _replace(part, content=content)
+            content = _each(part.content, lambda inner: rewrite_part(inner, rewriting))
+            return part if content is part.content else _replace(part, content=content)
         case AudioPart():
-            return _with(part, "transcript", rewrite(part.transcript))
+            return _with(part, rewrite, "transcript")
+        case ImagePart():
+            return _with(part, _address(rewrite), "url")
         case FilePart():
-            return _file(part, rewrite)
+            return _with(_with(part, rewrite, "text", "context", "filename"), _address(rewrite), "url")
         case OpaquePart():
-            made = rewrite_json_text(part.input, rewrite)
-            return rewrite_opaque(part if made == part.input else _replace(part, input=made), rewrite)
-    return part
+            return rewrite_opaque(_with(part, rewriting.json, "input"), rewriting)
 
 
-def rewrite_citations(citations: list[Citation], rewrite: Rewrite) -> list[Citation]:
+def rewrite_citations(citations: list[Citation], rewrite: Callable[[str], str]) -> list[Citation]:
     """The citations with every text rewritten; the same list if none was changed."""
-    made = [rewrite_value(msgspec.to_builtins(citation), rewrite) for citation in citations]
+    made = [
+        {name: value if name in ("kind", "api") else _strings(value, rewrite) for name, value in fields.items()}
+        for fields in map(msgspec.to_builtins, citations)
+    ]
     if all(new == msgspec.to_builtins(old) for new, old in zip(made, citations, strict=True)):
         return citations
     return [msgspec.convert(citation, Citation) for citation in made]
 
 
-def rewrite_opaque(part: OpaquePart, rewrite: Rewrite) -> OpaquePart:
+def rewrite_opaque(part: OpaquePart, rewriting: Rewriting) -> OpaquePart:
     """The block with every text in its JSON rewritten."""
-    raw = bytes(part.raw)
-    if not raw:
-        return part
-    made = rewrite_json_text(raw.decode(), rewrite).encode()
-    return part if made == raw else _replace(part, raw=msgspec.Raw(made))
+    raw = _raw(part.raw, rewriting)
+    return part if raw is part.raw else _replace(part, raw=raw)
 
 
-def rewrite_json_text(text: str, rewrite: Rewrite) -> str:
-    """A JSON text with every string in it rewritten, names of members too. What is no JSON is rewritten as it is."""
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return rewrite(text)
-    made = rewrite_value(value, rewrite)
-    return text if made == value else msgspec.json.encode(made).decode()
+def rewrite_request(request: LLMRequest, rewriting: Rewriting) -> LLMRequest | None:
+    """The request with every text of it rewritten; None: nothing was changed."""
+    metadata = request.metadata
+    changes = {
+        "messages": _each(request.messages, lambda message: _message(message, rewriting)),
+        "tools": _each(request.tools, lambda tool: _tool(tool, rewriting)),
+        "stop": _each(request.stop, rewriting.text),
+        "response_format": _format(request.response_format, rewriting),
+        "metadata": _with(metadata, rewriting.text, "user_id"),
+        **{name: _parameters(getattr(request, name), rewriting) for name in ("extra", "hints", "kept")},
+    }
+    changes = {name: value for name, value in changes.items() if value is not getattr(request, name)}
+    return _replace(request, **changes, raw=None) if changes else None
 
 
-def rewrite_value(value: Any, rewrite: Rewrite) -> Any:
-    """A JSON value with every string in it rewritten."""
+def rewrite_response(response: LLMResponse, rewriting: Rewriting) -> LLMResponse | None:
+    """A whole answer with every text rewritten; None: nothing was changed."""
+    choices = _each(response.choices, lambda choice: _choice(choice, rewriting))
+    return None if choices is response.choices else _replace(response, choices=choices, raw=None)
+
+
+def _choice(choice: Choice, rewriting: Rewriting) -> Choice:
+    if choice.message is not None:
+        content = _each(choice.message.content, lambda part: rewrite_part(part, rewriting))
+        if content is not choice.message.content:
+            choice = _replace(choice, message=_replace(choice.message, content=content))
+    return choice if choice.logprobs is None else _replace(choice, logprobs=None)
+
+
+def _message(message: Message, rewriting: Rewriting) -> Message:
+    message = _with(message, rewriting.text, "name")
+    content = _each(message.content, lambda part: rewrite_part(part, rewriting))
+    return message if content is message.content else _replace(message, content=content)
+
+
+def _tool(tool: Tool, rewriting: Rewriting) -> Tool:
+    tool = _with(tool, rewriting.text, "description")
+    parameters, raw = _object(tool.parameters, rewriting), _definition(tool, rewriting)
+    if parameters is tool.parameters and raw is tool.raw:
+        return tool
+    return _replace(tool, parameters=parameters, raw=raw)
+
+
+def _definition(tool: Tool, rewriting: Rewriting) -> dict[str, Any] | None:
+    """The definition as its API spells it, but for its type and its name, which the model calls it by."""
+    if tool.raw is None:
+        return None
+    names = {name: value for name, value in tool.raw.items() if name in ("type", "name")}
+    rest = {name: value for name, value in tool.raw.items() if name not in names}
+    made = _object(rest, rewriting)
+    return tool.raw if made is rest else {**names, **(made or {})}
+
+
+def _format(wanted: ResponseFormat | None, rewriting: Rewriting) -> ResponseFormat | None:
+    if wanted is None:
+        return None
+    wanted = _with(wanted, rewriting.text, "description")
+    schema = _object(wanted.schema, rewriting)
+    return wanted if schema is wanted.schema else _replace(wanted, schema=schema)
+
+
+def _parameters(given: Mapping[str, msgspec.Raw], rewriting: Rewriting) -> Mapping[str, msgspec.Raw]:
+    made = {name: _raw(value, rewriting) for name, value in given.items()}
+    return given if all(made[name] is value for name, value in given.items()) else made
+
+
+def _object(value: dict[str, Any] | None, rewriting: Rewriting) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    text = msgspec.json.encode(value).decode()
+    made = rewriting.json(text)
+    return value if made == text else msgspec.json.decode(made, type=dict[str, Any])
+
+
+def _raw(raw: msgspec.Raw, rewriting: Rewriting) -> msgspec.Raw:
+    text = bytes(raw).decode()
+    made = rewriting.json(text) if text else text
+    return raw if made == text else msgspec.Raw(made.encode())
+
+
+def _strings(value: Any, rewrite: Callable[[str], str]) -> Any:
+    """A JSON value with every string in it rewritten. Its numbers are places in texts."""
     if isinstance(value, str):
         return rewrite(value)
     if isinstance(value, list):
-        return [rewrite_value(inner, rewrite) for inner in value]
+        return [_strings(inner, rewrite) for inner in value]
     if isinstance(value, dict):
-        return {rewrite(name): rewrite_value(inner, rewrite) for name, inner in value.items()}
+        return {rewrite(name): _strings(inner, rewrite) for name, inner in value.items()}
     return value
 
 
-def rewrite_request(request: LLMRequest, rewrite: Rewrite) -> LLMRequest | None:
-    """The request with every text of its messages rewritten; None: nothing was changed."""
-    messages = []
-    changed = False
-    for message in request.messages:
-        content = [rewrite_part(part, rewrite) for part in message.content]
-        if any(new is not old for new, old in zip(content, message.content, strict=True)):
-            message = _replace(message, content=content)
-            changed = True
-        messages.append(message)
-    return _replace(request, messages=messages, raw=None) if changed else None
-
-
-def rewrite_response(response: LLMResponse, rewrite: Rewrite) -> LLMResponse | None:
-    """A whole answer with every text rewritten; None: nothing was changed."""
-    choices = []
-    changed = False
-    for choice in response.choices:
-        if choice.message is not None:
-            content = [rewrite_part(part, rewrite) for part in choice.message.content]
-            if any(new is not old for new, old in zip(content, choice.message.content, strict=True)):
-                choice = _replace(choice, message=_replace(choice.message, content=content))
-                changed = True
-        if choice.logprobs is not None:
-            choice = _replace(choice, logprobs=None)
-            changed = True
-        choices.append(choice)
-    return _replace(response, choices=choices, raw=None) if changed else None
-
-
-def _with(part: Part, field: str, text: str) -> Part:
-    return part if getattr(part, field) == text else _replace(part, **{field: text})
-
-
-def _plainly(text: str, rewrite: Rewrite) -> str:
-    return rewrite(text)
-
-
-def _file(part: FilePart, rewrite: Rewrite) -> FilePart:
-    changes: dict[str, Any] = {}
-    for field in ("text", "context", "filename"):
-        old = getattr(part, field)
+def _with(struct: T, rewrite: Callable[[str], str], *fields: str) -> T:
+    changes: dict[str, str] = {}
+    for field in fields:
+        old = getattr(struct, field)
         if old is not None and (new := rewrite(old)) != old:
             changes[field] = new
-    return _replace(part, **changes) if changes else part
+    return _replace(struct, **changes) if changes else struct  # type: ignore[type-var]
+
+
+def _each(items: Sequence[T], rewrite: Callable[[T], T]) -> Sequence[T]:
+    """The items rewritten; the same list if all of them are what they were."""
+    made = [rewrite(item) for item in items]
+    return items if all(new is old or new == old for new, old in zip(made, items, strict=True)) else made
+
+
+def _address(rewrite: Callable[[str], str]) -> Callable[[str], str]:
+    """For addresses; one that holds the picture itself stays."""
+    return lambda url: url if url.startswith("data:") else rewrite(url)
