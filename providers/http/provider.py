@@ -36,6 +36,7 @@ from providers.errors import (
 )
 from providers.extension import Config
 from providers.http.event_stream import EventStreamDecoder
+from providers.http.headers import note_headers
 from providers.http.idle import IdleDeadline
 from providers.http.masking import mask_credentials
 from providers.http.opened import AFTER_DONE_GRACE, OpenedStream, feed_of
@@ -59,15 +60,6 @@ KEEP_ALIVE_PATIENCE = 10.0
 
 MAX_HELD_KEEP_ALIVES = 100
 """So many keep-alives are held back for a first event; more count as late."""
-
-_RELAYED_HEADERS = (
-    b"retry-after",
-    b"x-should-retry",
-    b"x-ratelimit-",
-    b"anthropic-ratelimit-",
-    b"openai-processing-ms",
-)
-_REQUEST_ID_HEADERS = frozenset({b"x-request-id", b"request-id", b"x-amzn-requestid"})
 
 T = TypeVar("T")
 
@@ -291,19 +283,13 @@ class HTTPProvider(Provider):
         )
         good = False
         try:
-            notes = request.notes
-            notes.headers = {}
-            for key, text in response.headers:
-                if key in _REQUEST_ID_HEADERS:
-                    notes.upstream_request_id = text.decode("latin-1")
-                elif key.startswith(_RELAYED_HEADERS):
-                    notes.headers[key.decode("latin-1")] = text.decode("latin-1")
+            note_headers(request.notes, response.headers)
             good = response.status < 300
             if good:
                 return response
             names = {key.decode("latin-1"): text.decode("latin-1") for key, text in response.headers}
             error = await self._error_of(response, names, headers)
-            error.headers = notes.headers
+            error.headers = request.notes.headers
             raise error
         finally:
             if not good:

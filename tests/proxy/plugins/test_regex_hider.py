@@ -401,8 +401,10 @@ async def test_tokens_for_an_embedding_cannot_be_searched() -> None:
 
 async def test_what_a_turn_held_back_is_no_part_of_the_next_one() -> None:
     run = await begun(rules=[KEYS])
-    assert await ChunkChain(run).push(text_chunk("s")) == []
+    chain = ChunkChain(run)
+    assert await chain.push(text_chunk("s")) == []
     run.again()
+    chain.next_turn(void=True)
     assert message(folded(await sent(run, text_chunk("Hello"), finish_chunk("stop")))).text == "Hello"
 
 

@@ -139,12 +139,9 @@ class RegexHider(Plugin):
             )
 
     def _stream_of(self, context: PluginContext) -> StreamHider:
-        turn: int
-        stream: StreamHider
-        turn, stream = context.plugin_data.get("stream", (-1, None))
-        if turn != context.retry_count:  # what an earlier turn held back is no part of this one
-            stream = StreamHider(self._on_way_out(context))
-            context.plugin_data["stream"] = context.retry_count, stream
+        stream: StreamHider | None = context.stream_data.get("stream")
+        if stream is None:
+            stream = context.stream_data["stream"] = StreamHider(self._on_way_out(context))
         return stream
 
     # -- rules, for one request ---------------------------------------------------------------------------------------
