@@ -445,3 +445,35 @@ async def test_what_is_recorded_of_an_answer_is_hidden_whatever_the_client_was_s
     # One that no plugin on the way out has come to see, because another one withheld it.
     run.context.response = text_response(f"It is {SECRET}.")
     assert message(run.context.recorded_response).text == "It is [KEY_1]."
+
+
+ARGUMENTS = st.lists(
+    st.one_of(
+        st.sampled_from([*'{}[]:,"\\ \n', '{"a":', '","', "\\n", "\\ud83d", "\\ude00", "\\u002d", "4111", "1.5", "sk"]),
+        st.sampled_from(["-abcd1", "a@b.com", "4111111111111111", "true"]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200)
+@given(ARGUMENTS)
+def test_any_stream_of_arguments_is_hidden_as_the_whole_is(pieces: list[str]) -> None:
+    async def check() -> None:
+        rules = [KEYS, MAIL, {"name": "card", "pattern": r"\d{16}"}]
+        run = await begun(rules=rules)
+        chunks = [part_chunk(ToolCallPart(index=0, id="c", name="f", arguments=piece)) for piece in pieces]
+        said = folded(await sent(run, *chunks, finish_chunk("tool_calls")))
+        whole = text_response("", finish_reason="tool_calls")
+        message(whole).content = [ToolCallPart(id="c", name="f", arguments="".join(pieces))]
+        run.context.response = whole
+        await run.after_model()
+        streamed = "".join(call.arguments for call in message(said).tool_calls) if pieces else ""
+        assert streamed == message(run.context.response).tool_calls[0].arguments
+        for chunk in await sent(await begun(rules=rules), *chunks):
+            for choice in chunk.choices:
+                for part in choice.delta.content if choice.delta else ():
+                    assert isinstance(part, ToolCallPart)
+                    assert "4111111111111111" not in part.arguments
+
+    trio.run(check)
