@@ -11,7 +11,8 @@ What becomes of the rest:
 
 | what | becomes |
 |---|---|
-| an image or a file in a function's result | with Gemini 3 a part of the result, before a content of its own after it |
+| an image or a file in a function's result | with Gemini 3 a part of the result, with earlier ones in a content after it |
+| the same by its URL | with Gemini 3 a part of the result on Vertex alone, which AI Studio's API does not take |
 | reasoning that another provider signed, or nobody | dropped |
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
@@ -58,12 +59,13 @@ WirePart = WireObject | Raw
 
 
 class ContentEncoder:
-    """Encodes the messages of one request."""
+    """Encodes the messages of one request. `on_vertex`: for Vertex AI, else for AI Studio."""
 
-    def __init__(self, request: LLMRequest, model: str, translation: Translation) -> None:
+    def __init__(self, request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool) -> None:
         self._translation = translation
         self._own = request.metadata.api in ("", API)
         self._is_gemini_3 = thinks_in_levels(model)
+        self._urls_in_results = on_vertex or self._own
         self._names: dict[str, str] = {}
         """Names of the functions that were called, by the call's id: a result needs it."""
         self._system: list[WirePart] = []
@@ -168,9 +170,13 @@ class ContentEncoder:
         text = "".join(inner.text for inner in texts)
         response = write_response(text, is_error=part.is_error)
         result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
-        if media and (self._is_gemini_3 or self._own):
-            result["parts"] = media
-        elif media:
+        inside: list[WirePart] = []
+        if self._is_gemini_3 or self._own:
+            inside = [wire for wire in media if self._urls_in_results or "fileData" not in wire]
+            media = [wire for wire in media if wire not in inside]
+        if inside:
+            result["parts"] = inside
+        if media:
             self._seen += [{"text": f"Result of tool call {part.tool_call_id}:"}, *media]
         return {"functionResponse": result}
 

@@ -24,7 +24,7 @@ def encode_count_request(
     request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool
 ) -> EncodedRequest:
     """As `encode_request`, for countTokens."""
-    fields = request_fields(request, model, translation)
+    fields = request_fields(request, model, translation, on_vertex=on_vertex)
     body = msgspec.json.encode(_shaped(fields, model, on_vertex=on_vertex))
     return EncodedRequest(body=body, dropped=list(translation.dropped))
 
