@@ -11,7 +11,7 @@ What becomes of the rest:
 
 | what | becomes |
 |---|---|
-| an image or a file in a function's result | with Gemini 3 a part of the result, with earlier ones in a content after it |
+| an image or a file in a function's result | a part of it with Gemini 3, in a content after it with earlier ones |
 | the same by its URL | with Gemini 3 a part of the result on Vertex alone, which AI Studio's API does not take |
 | reasoning that another provider signed, or nobody | dropped |
 | a file at a URL | `fileData` with that URL |
@@ -48,11 +48,12 @@ from providers.model import (
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
 from providers.wire.gemini_generate.function_result import write_response
-from providers.wire.gemini_generate.media import audio_type, file_data, inline_data, media_type_of_url
+from providers.wire.gemini_generate.media import audio_type, file_data, inline_data
 from providers.wire.gemini_generate.signatures import VALIDATOR_SKIPPED
 from providers.wire.gemini_generate.structs import API
 from providers.wire.gemini_generate.thinking import thinks_in_levels
 from providers.wire.json_text import json_object
+from providers.wire.media_types import media_type_of_name, media_type_of_url
 
 WireObject = dict[str, Any]
 WirePart = WireObject | Raw
@@ -254,10 +255,11 @@ class ContentEncoder:
             return inline_data(base64.b64encode(part.text.encode()).decode(), "text/plain", name)
         url = part.data if part.data is not None else part.url
         inline = split_data_url(url) if url is not None else None
+        media_type = part.media_type or media_type_of_name(part.filename, "application/pdf")
         if inline is not None:
-            return inline_data(inline[1], inline[0] or part.media_type or "application/pdf", name)
+            return inline_data(inline[1], inline[0] or media_type, name)
         if part.data is not None:
-            return inline_data(part.data, part.media_type or "application/pdf", name)
+            return inline_data(part.data, media_type, name)
         return self._reference(part, "application/pdf", "file", name)
 
     def _reference(

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from providers.wire.base import Translation
+from providers.wire.data_url import join_data_url
+from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_messages import Body, plain, set_thinking
 
@@ -65,6 +67,8 @@ EMBEDDING_DIALECT = Dialect(
     renames={"dimensions": "output_dimension"},
     accepts=frozenset({"dimensions", "output_dimension", "output_dtype", "encoding_format", "metadata"}),
 )
+
+_URLS = ("data:", "https://", "http://")
 
 _FIELDS = {
     "system": frozenset({"role", "content"}),
@@ -168,6 +172,8 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
             return {"type": "input_audio", "input_audio": data}
         case {"type": "file", "file": {"file_data": str() as data, **rest}}:
             name = {"document_name": rest["filename"]} if rest.get("filename") else {}
+            if not data.startswith(_URLS):  # bare base64
+                data = join_data_url(media_type_of_name(rest.get("filename"), "application/pdf"), data)
             return {"type": "document_url", "document_url": data, **name}
         case {"type": "file", "file": {"file_id": str() as file_id}}:
             return {"type": "file", "file_id": file_id}

@@ -409,12 +409,14 @@ def test_content_parts() -> None:
             {"type": "image_url", "image_url": {"url": "data:image/svg+xml,<svg/>"}},
             {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "mp3"}},
             {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,CCCC"}},
+            {"type": "file", "file": {"filename": "a.txt", "file_data": "CCCC"}},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "https://h/a.pdf"}},
             {"type": "file", "file": {"file_id": "file-1"}},
             {"type": "video_url", "video_url": {"url": "https://e.org/v.mp4"}},
         )
     )
     parts = request.messages[1].content
-    assert parts[:8] == [
+    assert parts[:10] == [
         TextPart(index=0, text="a", cache_control=ephemeral),
         ImagePart(index=1, url="https://e.org/a.png", detail="low"),
         ImagePart(index=2, data="AAAA", media_type="image/png"),
@@ -422,9 +424,11 @@ def test_content_parts() -> None:
         ImagePart(index=4, url="data:image/svg+xml,<svg/>"),
         AudioPart(index=5, data="BBBB", format="mp3"),
         FilePart(index=6, data="CCCC", media_type="application/pdf", filename="a.pdf"),
-        FilePart(index=7, file_id="file-1"),
+        FilePart(index=7, data="CCCC", filename="a.txt"),
+        FilePart(index=8, url="https://h/a.pdf", filename="a.pdf"),
+        FilePart(index=9, file_id="file-1"),
     ]
-    video = parts[8]
+    video = parts[10]
     assert isinstance(video, OpaquePart)
     assert (video.kind, video.api) == ("video_url", "openai-chat")
     assert raw(video.raw) == {"type": "video_url", "video_url": {"url": "https://e.org/v.mp4"}}

@@ -101,7 +101,7 @@ ANTHROPIC = Limits(
 )
 
 GEMINI = Limits(
-    models=("gemini-2.5-flash", "gemini-3-pro"),
+    models=("gemini-2.5-flash", "gemini-3.1-pro"),
     drops={
         "user": set_to(None, "metadata.user_id"),
         "logit_bias": set_to(None, "logit_bias"),

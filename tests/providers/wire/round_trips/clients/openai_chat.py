@@ -44,7 +44,7 @@ from tests.providers.wire.round_trips.clients.drawing import (
 _TEXT = wire({"type": "text", "text": TEXTS}, cache_control=CACHE)
 _IMAGE = wire({"url": IMAGE_URLS | data_urls(IMAGE_TYPES)}, detail=st.sampled_from(["auto", "low", "high"]))
 _FILE = wire({"file_data": data_urls(FILE_TYPES)}, filename=TEXTS) | st.sampled_from(
-    [{"file_id": "file_1"}, {"file_data": "AA=="}]
+    [{"file_id": "file_1"}, {"file_data": "AA=="}, {"file_data": "https://h/a.pdf"}]
 )
 _PART = st.one_of(
     _TEXT,
