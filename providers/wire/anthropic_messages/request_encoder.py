@@ -14,7 +14,7 @@ from providers.wire.anthropic_messages.thinking import encode_thinking, max_toke
 from providers.wire.anthropic_messages.turns import encode_turns
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.json_text import FIELDS
-from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, only_allowed, refuse_parameters, refuse_unknown
 
 Fields = dict[str, object]
 
@@ -31,6 +31,7 @@ def encode_request(request: LLMRequest, model: str, translation: Translation) ->
 
 def request_fields(request: LLMRequest, model: str, translation: Translation) -> Fields:
     """The body's fields, in the order of the API's reference."""
+    request = only_allowed(request, translation)
     system, messages = encode_turns(request, translation)
     thinking, effort = encode_thinking(request, model)
     fields: Fields = {

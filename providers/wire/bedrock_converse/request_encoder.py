@@ -29,7 +29,7 @@ from providers.wire.bedrock_converse.families import CLAUDE, Family, family_of
 from providers.wire.bedrock_converse.media import Block
 from providers.wire.bedrock_converse.request_messages import MessageEncoder
 from providers.wire.bedrock_converse.request_reasoning import add_reasoning
-from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, only_allowed, refuse_parameters, refuse_unknown
 
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
 """What the service takes as a value of `requestMetadata`."""
@@ -56,6 +56,7 @@ def encode_count_request(request: LLMRequest, model: str, translation: Translati
 
 def request_fields(request: LLMRequest, model: str, translation: Translation) -> Block:
     """The body's fields, in the order of the API's reference."""
+    request = only_allowed(request, translation)
     family = family_of(model)
     messages = MessageEncoder(family, translation)
     own: Block = {}

@@ -12,7 +12,7 @@ What becomes of the rest:
 | what | becomes |
 |---|---|
 | an image or a file in a function's result | a part of it with Gemini 3, in a content after it with earlier ones |
-| the same by its URL | with Gemini 3 a part of the result on Vertex alone, which AI Studio's API does not take |
+| one by its URL | on Vertex the same; AI Studio takes none in a result, so all of its media go after it |
 | reasoning that another provider signed, or nobody | dropped |
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
@@ -171,13 +171,10 @@ class ContentEncoder:
         text = "".join(inner.text for inner in texts)
         response = write_response(text, is_error=part.is_error)
         result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
-        inside: list[WirePart] = []
-        if self._is_gemini_3 or self._own:
-            inside = [wire for wire in media if self._urls_in_results or "fileData" not in wire]
-            media = [wire for wire in media if wire not in inside]
-        if inside:
-            result["parts"] = inside
-        if media:
+        fit = self._urls_in_results or not any("fileData" in wire for wire in media)
+        if media and fit and (self._is_gemini_3 or self._own):
+            result["parts"] = media
+        elif media:
             self._seen += [{"text": f"Result of tool call {part.tool_call_id}:"}, *media]
         return {"functionResponse": result}
 

@@ -8,6 +8,7 @@ Messages: see `content_encoder`; reasoning: see `thinking`. Does no I/O.
 |---|---|
 | a tool's or the answer's JSON Schema | `parametersJsonSchema`, `responseJsonSchema` |
 | tool_choice `tool` | mode ANY with one allowed name |
+| tool_choice `auto` with allowed tools | mode VALIDATED: AUTO takes no names |
 | parallel_tool_calls false | refused: there is no such switch |
 | a tool's `strict`, the description of the answer's JSON Schema | dropped |
 | metadata.user_id | dropped |
@@ -147,6 +148,9 @@ def _function(tool: Tool, translation: Translation) -> WireObject:
 
 
 def _function_calling(choice: ToolChoice) -> WireObject:
+    if choice.allowed:
+        mode = "VALIDATED" if choice.mode == "auto" else "ANY"
+        return {"mode": mode, "allowedFunctionNames": choice.allowed}
     wire: WireObject = {"mode": _MODES[choice.mode]}
     if choice.mode == "tool" and choice.name is not None:
         wire["allowedFunctionNames"] = [choice.name]

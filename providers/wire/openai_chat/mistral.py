@@ -171,10 +171,12 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         case {"type": "input_audio", "input_audio": {"data": data}}:
             return {"type": "input_audio", "input_audio": data}
         case {"type": "file", "file": {"file_data": str() as data, **rest}}:
-            name = {"document_name": rest["filename"]} if rest.get("filename") else {}
+            name = rest.get("filename") or None
             if not data.startswith(_URLS):  # bare base64
-                data = join_data_url(media_type_of_name(rest.get("filename"), "application/pdf"), data)
-            return {"type": "document_url", "document_url": data, **name}
+                told = media_type_of_name(name, "application/pdf") if isinstance(name, str) else "application/pdf"
+                data = join_data_url(told, data)
+            title = {"document_name": name} if name is not None else {}
+            return {"type": "document_url", "document_url": data, **title}
         case {"type": "file", "file": {"file_id": str() as file_id}}:
             return {"type": "file", "file_id": file_id}
         case {"type": "refusal", "refusal": text}:

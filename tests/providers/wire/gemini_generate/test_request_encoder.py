@@ -206,6 +206,27 @@ CASES: dict[str, tuple[str, tuple[str, dict[str, Any]]]] = {
                         "is_error": True,
                         "content": [
                             {"type": "text", "text": "broken"},
+                            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+                        ],
+                    }
+                ],
+            ),
+        ),
+    ),
+    "pictures_by_url_in_results_of_gemini_3": (
+        "gemini-3-pro",
+        claude(
+            says("user", "See"),
+            says("assistant", [{"type": "tool_use", "id": "t1", "name": "see", "input": {}}]),
+            says(
+                "user",
+                [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "t1",
+                        "is_error": True,
+                        "content": [
+                            {"type": "text", "text": "broken"},
                             {"type": "image", "source": {"type": "url", "url": "https://host/a.png"}},
                             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
                         ],
@@ -319,7 +340,7 @@ def test_arguments_must_be_an_object() -> None:
 
 
 def test_vertex_takes_urls_in_results() -> None:
-    model, (api, body) = CASES["pictures_in_results_of_gemini_3"]
+    model, (api, body) = CASES["pictures_by_url_in_results_of_gemini_3"]
     encoded = VERTEX_WIRE.encode_request(decoded(api, body), model, Translation(WIRE.api))
     *_, last = json.loads(encoded.body)["contents"]
     assert last["parts"][0]["functionResponse"]["parts"] == [

@@ -376,11 +376,25 @@ def test_legacy_functions() -> None:
     assert decode(functions=[{"name": "f", "parameters": {}}]).tools == [Tool(name="f", parameters={})]
 
 
-def test_allowed_tools() -> None:
-    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}
-    request = decode(tool_choice=choice)
-    assert request.tool_choice == ToolChoice(mode="required")
-    assert raw(request.extra["tool_choice"]) == choice
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+CUSTOM = {"type": "custom", "custom": {"name": "shell"}}
+
+
+@pytest.mark.parametrize(
+    ("mode", "tools", "choice", "is_extra"),
+    [
+        ("auto", [FUNCTION], ToolChoice(mode="auto", allowed=["f"]), False),
+        ("required", [FUNCTION, CUSTOM], ToolChoice(mode="required", allowed=["f", "shell"]), False),
+        ("required", [FUNCTION], ToolChoice(mode="tool", name="f"), False),
+        ("required", [], ToolChoice(mode="required"), True),
+        ("auto", [FUNCTION, {"type": "web_search"}], ToolChoice(mode="auto", allowed=["f"]), True),
+    ],
+)
+def test_allowed_tools(mode: str, tools: list[Any], choice: ToolChoice, is_extra: bool) -> None:
+    wire = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+    request = decode(tool_choice=wire)
+    assert request.tool_choice == choice
+    assert (raw(request.extra["tool_choice"]) == wire) if is_extra else not request.extra
 
 
 def test_unknown_forms_of_known_parameters_are_kept() -> None:
