@@ -8,7 +8,8 @@ dropped and named.
 |---|---|
 | temperature above 1 | refused |
 | top_k | the family's own field; refused for a family without one |
-| tool_choice none | no tools at all; refused if the conversation holds tool calls, since then tools are demanded |
+| no tools in a conversation that has called some | these, of any arguments: the service demands them |
+| tool_choice none | no tools at all; dropped if the conversation holds tool calls, since then tools are demanded |
 | parallel_tool_calls false | Claude's own `tool_choice`; refused for other families |
 | response_format json_schema | outputConfig.textFormat; json_object is refused |
 | reasoning | see `request_reasoning` |
@@ -135,14 +136,14 @@ def _tools(
         if (wire := _tool(tool, translation)) is not None:
             tools += [wire, *messages.cache_point(tool.cache_control)]
     if not tools:
-        return None
+        return {"tools": [_called(name) for name in messages.called]} if messages.called else None
     config: Block = {"tools": tools}
     wanted = choice_among(request, {tool.name for tool in request.tools if tool.kind == "function"}, translation)
     mode = wanted.mode if wanted is not None else None
     if mode == "none":
-        if not messages.has_tools:
+        if not messages.called:
             return None
-        translation.refuse("tool_choice", "it cannot forbid tools in a conversation that has used some")
+        translation.drop("tool_choice")
     elif request.parallel_tool_calls is False and family is CLAUDE:
         # The family's own field has to say all of the choice.
         choice: Block = {"type": {"required": "any"}.get(mode or "", mode or "auto"), "disable_parallel_tool_use": True}
@@ -155,6 +156,11 @@ def _tools(
 
 
 _CHOICES = {"auto": "auto", "required": "any"}
+
+
+def _called(name: str) -> Block:
+    """A tool that the conversation has called, and of which no more is known."""
+    return {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}}
 
 
 def _tool(tool: Tool, translation: Translation) -> Block | None:
