@@ -10,7 +10,12 @@ import msgspec
 
 from providers.model import LLMRequest, ResponseFormat, Tool, ToolChoice
 from providers.wire.anthropic_messages.structs import API
-from providers.wire.anthropic_messages.thinking import encode_thinking, max_tokens_for
+from providers.wire.anthropic_messages.thinking import (
+    encode_thinking,
+    max_tokens_for,
+    resumes_without,
+    with_sampling_that_fits,
+)
 from providers.wire.anthropic_messages.turns import encode_turns
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.json_text import FIELDS
@@ -33,7 +38,9 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     """The body's fields, in the order of the API's reference."""
     request = only_allowed(request, translation)
     system, messages = encode_turns(request, translation)
-    thinking, effort = encode_thinking(request, model)
+    resumed = resumes_without(map(_outline, messages))
+    thinking, effort = encode_thinking(request, model, translation, is_resumed_without=resumed)
+    request = with_sampling_that_fits(request, model, thinking, translation)
     fields: Fields = {
         "model": model,
         "max_tokens": max_tokens_for(request, thinking, effort),
@@ -53,6 +60,17 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     if request.stream:
         fields["stream"] = True
     return fields
+
+
+def _outline(turn: Fields) -> tuple[str, bool, bool]:
+    """A turn as `resumes_without` asks for it. Blocks that only this API has come as raw JSON, and begin no turn."""
+    kinds = [block.get("type") if isinstance(block, dict) else None for block in _as_list(turn["content"])]
+    wanted = ("thinking", "redacted_thinking") if turn["role"] == "assistant" else ("tool_result",)
+    return str(turn["role"]), bool(kinds) and kinds[0] in wanted, any(kind not in wanted for kind in kinds)
+
+
+def _as_list(content: object) -> list[object]:
+    return content if isinstance(content, list) else []
 
 
 def _sampling(request: LLMRequest, fields: Fields, translation: Translation) -> None:

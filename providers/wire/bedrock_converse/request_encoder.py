@@ -63,11 +63,12 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     own: Block = {}
     output_config: Block = {}
     fields: Block = {}
-    system, fields["messages"] = messages.encode(request)
+    system, turns = messages.encode(request)
+    fields["messages"] = turns
     if system:
         fields["system"] = system
-    limit = add_reasoning(request, model, family, own, output_config, translation)
-    if inference := _inference(request, limit, family, own, translation):
+    request = add_reasoning(request, model, family, turns, own, output_config, translation)
+    if inference := _inference(request, family, own, translation):
         fields["inferenceConfig"] = inference
     if (tools := _tools(request, family, own, messages, translation)) is not None:
         fields["toolConfig"] = tools
@@ -88,10 +89,10 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     return fields
 
 
-def _inference(request: LLMRequest, limit: int | None, family: Family, own: Block, translation: Translation) -> Block:
+def _inference(request: LLMRequest, family: Family, own: Block, translation: Translation) -> Block:
     config: Block = {}
-    if limit is not None:
-        config["maxTokens"] = limit
+    if request.max_tokens is not None:
+        config["maxTokens"] = request.max_tokens
     if request.temperature is not None:
         if request.temperature > 1:
             translation.refuse("temperature", "its range is 0 to 1")

@@ -75,7 +75,11 @@ ANTHROPIC = Limits(
         "tool_choice": set_to(None, "tool_choice"),  # of a tool that is left out
         "logprobs": set_to(None, "logprobs"),
         "top_logprobs": set_to(None, "top_logprobs"),
-        "temperature": set_to(None, "temperature"),  # above 1
+        "temperature": set_to(None, "temperature"),  # above 1, or beside thinking
+        "top_k": set_to(None, "top_k"),  # beside thinking
+        "top_p": set_to(None, "top_p"),  # beside thinking, or the temperature
+        "thinking": set_to(None, "reasoning.display"),  # beside a forced tool, but for the effort
+        "reasoning": set_to(None, "reasoning"),  # beside a forced tool, or in a turn that began without
         "response_format": set_to(None, "response_format"),  # any JSON
         "response_format.description": set_to(None, "response_format.description"),
         "tools": only_functions,
