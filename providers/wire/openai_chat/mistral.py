@@ -1,7 +1,8 @@
 """Mistral's dialect: a closed list of parameters, content as a list, reasoning as a part of it. Does no I/O.
 
 Source: https://docs.mistral.ai/api/ (Chat) and the models of the vendor's Python SDK. Whatever stands outside of them,
-in the body or in a message, is answered with 422 `extra_forbidden`, `max_completion_tokens` for one.
+in the body or in a message, is answered with 422 `extra_forbidden`, `max_completion_tokens` for one. The order of roles
+is checked too: "Unexpected role 'user' after role 'tool'", and a last message of the assistant's only with `prefix`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from providers.wire.openai_chat.dialect_messages import Body, plain, set_thinkin
 DIALECT = Dialect(
     max_tokens="max_tokens",
     developer_role="system",
+    assistant_after_tool=True,
+    assistant_prefix=True,
     stream_options=False,
     tool_parameters=True,
     document_urls=True,
