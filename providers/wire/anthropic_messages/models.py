@@ -10,7 +10,8 @@ https://platform.claude.com/docs/en/build-with-claude/effort, and what is new in
 | 4.6 | thinks adaptively, to an effort; a turn may begin without its thinking; effort `max` |
 | 4.7 | no budgets; no temperature, top_p or top_k, thinking or not; effort `xhigh` |
 | 4.8 | a tool may be forced, which is then called without thinking |
-| 5.5 | Opus cannot be kept from thinking, as Fable and Mythos never could; Sonnet only before its first words |
+| 5.1 | on Fable and Mythos no tool can be forced; they could never be kept from thinking |
+| 5.5 | both of Opus; on Sonnet no tool can be forced, and it is kept from thinking by `between_tools` |
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _OLDER = re.compile(r"claude-v?(?P<major>\d)(?:[-.](?P<minor>\d{1,2}))?(?!\d)")
 """Up to Claude 3.7 the line came last (`claude-3-7-sonnet`); OpenRouter kept that for a while (`claude-4.7-opus`)."""
 
 _ALWAYS_THINKING = ("fable", "mythos")
+_UNFORCED_FROM = {"fable": (5, 1), "mythos": (5, 1), "opus": (5, 5), "sonnet": (5, 5)}
 
 
 class Claude(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,8 @@ class Claude(msgspec.Struct, frozen=True, kw_only=True):
     """The type of `thinking` that switches it off; None: it always thinks."""
     is_forced_thinking: bool = False
     """Whether a tool may be forced although thinking is asked for."""
+    can_be_forced: bool = True
+    """Whether a tool may be forced at all."""
     samples: bool = True
     """Whether it takes temperature, top_p and top_k at all."""
     takes_one_sampler: bool = False
@@ -69,6 +73,7 @@ def claude_of(model: str) -> Claude:
         efforts=tuple(efforts),
         off=off,
         is_forced_thinking=version >= (4, 8),
+        can_be_forced=version < _UNFORCED_FROM.get(line, (99, 0)),
         samples=version < (4, 7),
         takes_one_sampler=version >= (4, 1),
     )

@@ -11,6 +11,7 @@ import msgspec
 from providers.model import LLMRequest, ResponseFormat, Tool, ToolChoice
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.anthropic_messages.thinking import (
+    choice_that_fits,
     encode_thinking,
     max_tokens_for,
     resumes_without,
@@ -49,7 +50,7 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     if system:
         fields["system"] = system
     _sampling(request, fields, translation)
-    _tools(request, fields, translation)
+    _tools(request, model, fields, translation)
     if thinking is not None:
         fields["thinking"] = thinking
     if (config := _output_config(request, effort, translation)) is not None:
@@ -99,12 +100,13 @@ def _sampling(request: LLMRequest, fields: Fields, translation: Translation) -> 
         translation.drop("seed")
 
 
-def _tools(request: LLMRequest, fields: Fields, translation: Translation) -> None:
+def _tools(request: LLMRequest, model: str, fields: Fields, translation: Translation) -> None:
     tools = [wire for tool in request.tools if (wire := _tool(tool, translation)) is not None]
     if not tools:
         return
     fields["tools"] = tools
     wanted = choice_among(request, {str(wire.get("name")) for wire in tools}, translation)
+    wanted = choice_that_fits(wanted, request, model, translation)
     if (choice := _tool_choice(wanted, request.parallel_tool_calls)) is not None:
         fields["tool_choice"] = choice
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from providers.model import LLMRequest
+from providers.model import LLMRequest, ToolChoice
 from providers.wire.anthropic_messages.models import Claude, claude_of
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.base import Translation
@@ -126,6 +126,18 @@ def _level(effort: str | None, claude: Claude) -> str | None:
 def _forces_a_tool(request: LLMRequest) -> bool:
     choice = request.tool_choice
     return bool(request.tools) and choice is not None and choice.mode in ("required", "tool")
+
+
+def choice_that_fits(
+    choice: ToolChoice | None, request: LLMRequest, model: str, translation: Translation
+) -> ToolChoice | None:
+    """The choice, unless it forces a tool on a model that refuses that. An Anthropic client's stays."""
+    if choice is None or choice.mode not in ("required", "tool") or request.metadata.api == API:
+        return choice
+    if claude_of(model).can_be_forced:
+        return choice
+    translation.refuse("tool_choice", "this model cannot be made to call a tool")
+    return None
 
 
 def resumes_without(turns: Iterable[tuple[str, bool, bool]]) -> bool:

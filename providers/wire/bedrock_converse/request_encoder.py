@@ -25,6 +25,7 @@ import re
 import msgspec
 
 from providers.model import LLMRequest, ResponseFormat, Tool
+from providers.wire.anthropic_messages.thinking import choice_that_fits
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.bedrock_converse.families import CLAUDE, Family, family_of
 from providers.wire.bedrock_converse.media import Block
@@ -70,7 +71,7 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     request = add_reasoning(request, model, family, turns, own, output_config, translation)
     if inference := _inference(request, family, own, translation):
         fields["inferenceConfig"] = inference
-    if (tools := _tools(request, family, own, messages, translation)) is not None:
+    if (tools := _tools(request, model, family, own, messages, translation)) is not None:
         fields["toolConfig"] = tools
     if request.response_format is not None:
         _format(request.response_format, output_config, translation)
@@ -130,7 +131,7 @@ def _top_k(top_k: int, family: Family, own: Block, translation: Translation) -> 
 
 
 def _tools(
-    request: LLMRequest, family: Family, own: Block, messages: MessageEncoder, translation: Translation
+    request: LLMRequest, model: str, family: Family, own: Block, messages: MessageEncoder, translation: Translation
 ) -> Block | None:
     tools: list[Block] = []
     for tool in request.tools:
@@ -140,6 +141,8 @@ def _tools(
         return {"tools": [_called(name) for name in messages.called]} if messages.called else None
     config: Block = {"tools": tools}
     wanted = choice_among(request, {tool.name for tool in request.tools if tool.kind == "function"}, translation)
+    if family is CLAUDE:
+        wanted = choice_that_fits(wanted, request, model, translation)
     mode = wanted.mode if wanted is not None else None
     if mode == "none":
         if not messages.called:

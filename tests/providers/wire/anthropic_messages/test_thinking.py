@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from providers.errors import UnsupportedParameterError
 from providers.model import (
     LLMRequest,
     Message,
@@ -209,6 +210,29 @@ def test_a_forced_tool_goes_before_thinking(send: Any, choice: ToolChoice) -> No
     assert (body["thinking"], dropped) == ({"type": "adaptive"}, ["temperature"])
     body, dropped = send(msgspec.structs.replace(request, temperature=None, tool_choice=ToolChoice(mode="auto")))
     assert (body["thinking"], dropped) == (ENABLED, [])
+
+
+@pytest.mark.parametrize("api", ["anthropic-messages", "bedrock-converse"])
+@pytest.mark.parametrize(
+    ("model", "is_taken"),
+    [
+        ("anthropic.claude-opus-5-v1:0", True),
+        ("anthropic.claude-haiku-5-5", True),
+        ("anthropic.claude-fable-5", True),
+        ("anthropic.claude-opus-5-5", False),
+        ("anthropic.claude-sonnet-5-5", False),
+        ("anthropic.claude-fable-5-1", False),
+    ],
+)
+def test_a_tool_is_forced_where_that_is_taken(api: str, model: str, is_taken: bool) -> None:
+    request = asked(reasoning=None, tools=[Tool(name="f")], tool_choice=ToolChoice(mode="required"))
+    translation = Translation(api, drop_unsupported=True)
+    body = load_wire(api).encode_request(request, model, translation).body
+    assert (b'"any"' in body) == is_taken
+    assert translation.dropped == ([] if is_taken else ["tool_choice"])
+    if not is_taken:
+        with pytest.raises(UnsupportedParameterError, match="cannot be made to call a tool"):
+            load_wire(api).encode_request(request, model, Translation(api))
 
 
 THOUGHT = ReasoningPart(text="hm", signature="c2ln", format="anthropic-claude-v1")
