@@ -58,7 +58,11 @@ def encode_thinking(
     if reasoning is None:
         return None, None
     if request.metadata.api == API:
-        return _as_said(request)
+        thinking, level = _as_said(request)
+        # The client thought that the turn began with thinking; but it was another provider's.
+        if is_resumed_without and "messages.reasoning" in translation.dropped and _has_budget(thinking):
+            return _without(level, translation)
+        return thinking, level
     claude = claude_of(model)
     effort = reasoning.effort
     if reasoning.enabled is False or effort == "none":
@@ -67,8 +71,7 @@ def encode_thinking(
         translation.drop("reasoning")
         return None, None
     shown: dict[str, object] = {} if reasoning.display is None else {"display": reasoning.display}
-    thinking: Thinking
-    level: str | None = None
+    level = None
     if claude.is_adaptive:
         thinking = {"type": "adaptive", **shown}
         level = _level(effort, claude) or _effort_of_budget(reasoning.budget_tokens)
@@ -81,10 +84,19 @@ def encode_thinking(
             budget = BUDGET_BY_EFFORT.get(effort or "medium", BUDGET_BY_EFFORT["medium"])
         thinking = {"type": "enabled", "budget_tokens": max(MIN_BUDGET_TOKENS, budget), **shown}
     is_refused = _forces_a_tool(request) and not claude.is_forced_thinking
-    if is_refused or (thinking["type"] == "enabled" and is_resumed_without):
-        translation.drop("reasoning" if level is None else "thinking")  # an effort holds without it
-        thinking = None
+    if is_refused or (_has_budget(thinking) and is_resumed_without):
+        return _without(level, translation)
     return thinking, level
+
+
+def _without(level: str | None, translation: Translation) -> tuple[None, str | None]:
+    """No thinking; the effort holds without it."""
+    translation.drop("reasoning" if level is None else "thinking")
+    return None, level
+
+
+def _has_budget(thinking: Thinking) -> bool:
+    return thinking is not None and thinking["type"] == "enabled"
 
 
 def _as_said(request: LLMRequest) -> tuple[Thinking, str | None]:

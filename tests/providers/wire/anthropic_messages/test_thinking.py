@@ -275,6 +275,18 @@ def test_a_turn_that_began_without_thinking_goes_on_without(send: Any, rest: lis
     assert send(asked(user("hi"), *rest), ADAPTIVE)[0]["thinking"] == {"type": "adaptive"}
 
 
+@pytest.mark.parametrize("send", [sent, sent_to_bedrock])
+def test_an_anthropic_client_goes_on_from_a_turn_of_another_provider(send: Any) -> None:
+    said = Reasoning(enabled=True, budget_tokens=2048)
+    began = [user("hi"), assistant(FOREIGN, CALL), RESULT]
+    body, dropped = send(asked(*began, api="anthropic-messages", reasoning=said))
+    assert ("thinking" in body, dropped) == (False, ["messages.reasoning", "reasoning"])
+    body, _ = send(asked(*began, user("and?"), api="anthropic-messages", reasoning=said))
+    assert "thinking" not in body
+    body, _ = send(asked(*began, assistant(SAID), user("and?"), api="anthropic-messages", reasoning=said))
+    assert body["thinking"] == ENABLED
+
+
 def test_an_anthropic_clients_own_turn_stays() -> None:
     reasoning = Reasoning(enabled=True, budget_tokens=2048)
     body, dropped = sent(asked(user("hi"), assistant(CALL), RESULT, api="anthropic-messages", reasoning=reasoning))

@@ -78,8 +78,9 @@ ANTHROPIC = Limits(
         "temperature": set_to(None, "temperature"),  # above 1, or beside thinking
         "top_k": set_to(None, "top_k"),  # beside thinking
         "top_p": set_to(None, "top_p"),  # beside thinking, or the temperature
-        "thinking": set_to(None, "reasoning.display"),  # beside a forced tool, but for the effort
-        "reasoning": set_to(None, "reasoning"),  # beside a forced tool, or in a turn that began without
+        # Beside a forced tool, or in a turn that began without, but for the effort.
+        "thinking": set_to(None, "reasoning.display", "reasoning.enabled", "reasoning.budget_tokens"),
+        "reasoning": set_to(None, "reasoning"),  # the same
         "response_format": set_to(None, "response_format"),  # any JSON
         "response_format.description": set_to(None, "response_format.description"),
         "tools": only_functions,
