@@ -126,10 +126,18 @@ def _take_usage(facts: Facts, chunk: dict[str, JSON]) -> None:
     told = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage")
     if told:
         old = facts.usage
-        new = told.get("prompt_tokens"), told.get("completion_tokens")
+        new = told.get("prompt_tokens"), _output(told)
         facts.usage = Usage(
             input=old.input if new[0] is None else new[0], output=old.output if new[1] is None else new[1]
         )
+
+
+def _output(told: dict[str, JSON]) -> int | None:
+    """Every output token. xAI counts reasoning beside `completion_tokens`, which then lacks it of the total."""
+    completion: int | None = told.get("completion_tokens")
+    reasoning = (told.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+    lacking = (told.get("total_tokens") or 0) - (told.get("prompt_tokens") or 0) - (completion or 0)
+    return completion if completion is None or lacking != reasoning else completion + reasoning
 
 
 def _error_of_event(event: Event) -> ErrorShape | None:

@@ -34,6 +34,11 @@ QUIRKS: Schema = {
     },
     "developerRole": {"enum": ["developer", "system"], "description": "The role for messages of developers."},
     "messageNames": {**_SWITCH, "description": "Whether a message may have a name."},
+    "assistantAfterTool": {**_SWITCH, "description": "Whether the assistant must speak between a tool and a user."},
+    "assistantPrefix": {
+        **_SWITCH,
+        "description": "Whether a message of the assistant at the end is marked (prefix).",
+    },
     "documentUrls": {**_SWITCH, "description": "Whether a document may be given by its URL (document_url)."},
     "toolParameters": {**_SWITCH, "description": "Whether a function must have parameters."},
     "streamOptions": {**_SWITCH, "description": "Whether stream_options is taken."},

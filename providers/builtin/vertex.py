@@ -85,7 +85,7 @@ _SOURCES = ("apiKey", "credentials", "credentialsFile")
     ),
 )
 class VertexProvider(WireProvider):
-    wire = gemini.WIRE
+    wire = gemini.VERTEX_WIRE
     embeddings = VERTEX
     variants = {"anthropic-messages": {"api": "anthropic"}}
 

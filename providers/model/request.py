@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import msgspec
@@ -47,6 +48,16 @@ class ToolChoice(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     mode: Literal["auto", "none", "required", "tool"]
     name: str | None = None
+    allowed: list[str] = []
+    """With `auto` and `required`: the tools that may be called, of those that the request names. Empty: all."""
+
+    @classmethod
+    def among(cls, mode: Literal["auto", "none", "required"], names: Iterable[str]) -> ToolChoice:
+        """The choice among the named tools alone. Some tool of one is that tool."""
+        allowed = list(dict.fromkeys(names))
+        if mode == "required" and len(allowed) == 1:
+            return cls(mode="tool", name=allowed[0])
+        return cls(mode=mode, allowed=[] if mode == "none" else allowed)
 
 
 class ResponseFormat(msgspec.Struct, kw_only=True, omit_defaults=True):

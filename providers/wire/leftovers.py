@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
+
 from providers.model import LLMRequest, Tool, ToolChoice
 from providers.wire.base import Translation
 
@@ -45,13 +47,36 @@ def refuse_tool(index: int, tool: Tool, translation: Translation) -> None:
     )
 
 
+def only_allowed(request: LLMRequest, translation: Translation) -> LLMRequest:
+    """The request with no tools but those that its tool choice allows, for an API that cannot limit the choice."""
+    choice = request.tool_choice
+    if choice is None or not choice.allowed:
+        return request
+    tools = [tool for tool in request.tools if tool.name in choice.allowed]
+    if not tools and choice.mode == "required":
+        translation.refuse("tool_choice", "there is no tool of those that it allows")
+        return msgspec.structs.replace(request, tool_choice=None)
+    if any(tool.cache_control is not None and tool not in tools for tool in request.tools):
+        translation.drop("tools[].cache_control")
+    return msgspec.structs.replace(request, tools=tools, tool_choice=ToolChoice(mode=choice.mode))
+
+
 def choice_among(request: LLMRequest, sent: Collection[str], translation: Translation) -> ToolChoice | None:
     """The request's tool choice, unless it is a tool that had to be left out, which nothing could be made to call.
 
     `sent`: the names of the tools that are not left out.
     """
     choice = request.tool_choice
-    if choice is None or choice.name is None or choice.name in sent:
+    if choice is None:
+        return choice
+    if choice.allowed:
+        left_out = {tool.name for tool in request.tools}.difference(sent)
+        allowed = [name for name in choice.allowed if name not in left_out]
+        if allowed and choice.mode in ("auto", "required"):
+            return ToolChoice.among(choice.mode, allowed)
+        translation.refuse("tool_choice", "the tools that it allows are left out")
+        return None
+    if choice.name is None or choice.name in sent:
         return choice
     if choice.name not in [tool.name for tool in request.tools]:
         return choice  # the client's own mistake, for the provider to tell

@@ -136,6 +136,9 @@ def _take_openai_usage(facts: Facts, chunk: dict[str, Any]) -> None:
     if usage:
         facts.prompt_tokens = usage["prompt_tokens"]
         facts.completion_tokens = usage["completion_tokens"]
+        if usage.get("total_tokens") is not None and usage["completion_tokens"] is not None:
+            # Not just `completion_tokens`: xAI leaves the reasoning out of it.
+            facts.completion_tokens = usage["total_tokens"] - usage["prompt_tokens"]
 
 
 def _with_finish(facts: Facts) -> Facts:

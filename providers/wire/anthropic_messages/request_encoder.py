@@ -10,11 +10,17 @@ import msgspec
 
 from providers.model import LLMRequest, ResponseFormat, Tool, ToolChoice
 from providers.wire.anthropic_messages.structs import API
-from providers.wire.anthropic_messages.thinking import encode_thinking, max_tokens_for
+from providers.wire.anthropic_messages.thinking import (
+    choice_that_fits,
+    encode_thinking,
+    max_tokens_for,
+    resumes_without,
+    with_sampling_that_fits,
+)
 from providers.wire.anthropic_messages.turns import encode_turns
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.json_text import FIELDS
-from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, only_allowed, refuse_parameters, refuse_unknown
 
 Fields = dict[str, object]
 
@@ -31,8 +37,11 @@ def encode_request(request: LLMRequest, model: str, translation: Translation) ->
 
 def request_fields(request: LLMRequest, model: str, translation: Translation) -> Fields:
     """The body's fields, in the order of the API's reference."""
+    request = only_allowed(request, translation)
     system, messages = encode_turns(request, translation)
-    thinking, effort = encode_thinking(request, model)
+    resumed = resumes_without(map(_outline, messages))
+    thinking, effort = encode_thinking(request, model, translation, is_resumed_without=resumed)
+    request = with_sampling_that_fits(request, model, thinking, translation)
     fields: Fields = {
         "model": model,
         "max_tokens": max_tokens_for(request, thinking, effort),
@@ -41,7 +50,7 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     if system:
         fields["system"] = system
     _sampling(request, fields, translation)
-    _tools(request, fields, translation)
+    _tools(request, model, fields, translation)
     if thinking is not None:
         fields["thinking"] = thinking
     if (config := _output_config(request, effort, translation)) is not None:
@@ -52,6 +61,17 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     if request.stream:
         fields["stream"] = True
     return fields
+
+
+def _outline(turn: Fields) -> tuple[str, bool, bool]:
+    """A turn as `resumes_without` asks for it. Blocks that only this API has come as raw JSON, and begin no turn."""
+    kinds = [block.get("type") if isinstance(block, dict) else None for block in _as_list(turn["content"])]
+    wanted = ("thinking", "redacted_thinking") if turn["role"] == "assistant" else ("tool_result",)
+    return str(turn["role"]), bool(kinds) and kinds[0] in wanted, any(kind not in wanted for kind in kinds)
+
+
+def _as_list(content: object) -> list[object]:
+    return content if isinstance(content, list) else []
 
 
 def _sampling(request: LLMRequest, fields: Fields, translation: Translation) -> None:
@@ -80,12 +100,13 @@ def _sampling(request: LLMRequest, fields: Fields, translation: Translation) -> 
         translation.drop("seed")
 
 
-def _tools(request: LLMRequest, fields: Fields, translation: Translation) -> None:
+def _tools(request: LLMRequest, model: str, fields: Fields, translation: Translation) -> None:
     tools = [wire for tool in request.tools if (wire := _tool(tool, translation)) is not None]
     if not tools:
         return
     fields["tools"] = tools
     wanted = choice_among(request, {str(wire.get("name")) for wire in tools}, translation)
+    wanted = choice_that_fits(wanted, request, model, translation)
     if (choice := _tool_choice(wanted, request.parallel_tool_calls)) is not None:
         fields["tool_choice"] = choice
 

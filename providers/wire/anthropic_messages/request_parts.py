@@ -32,6 +32,7 @@ from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
 from providers.wire.json_text import json_object
+from providers.wire.media_types import media_type_of_name
 
 Block = dict[str, object] | Raw
 
@@ -177,7 +178,7 @@ class PartEncoder:
         if inlined is not None and (inline := split_data_url(inlined)) is not None:
             media_type, data = inline[0] or media_type, inline[1]
         if data is not None:
-            return self._inline_document(data, media_type or "application/pdf")
+            return self._inline_document(data, media_type or media_type_of_name(part.filename, "application/pdf"))
         if part.url is not None:
             return {"type": "url", "url": part.url}
         if part.file_id is not None and self._own:

@@ -12,6 +12,7 @@ import re
 from providers.model import AudioPart, FilePart, ImagePart
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
+from providers.wire.media_types import media_type_of_name, media_type_of_url
 
 Block = dict[str, object]
 
@@ -68,7 +69,7 @@ class MediaEncoder:
             place = "image_url" if url is not None else "image.file_id"
             self._translation.refuse(f"messages.content.{place}", "images go as data or from S3")
             return None
-        known = _IMAGE_FORMATS.get(media_type or _guessed(url) or "image/png")
+        known = _IMAGE_FORMATS.get(media_type or media_type_of_url(url or "", "image/png"))
         if known is None:
             self._translation.refuse("messages.content.image", f"no images of type {str(media_type)[:100]}")
             return None
@@ -92,7 +93,8 @@ class MediaEncoder:
             place = "url" if url is not None else "file_id"
             self._translation.refuse(f"messages.content.file.{place}", "files go as data or from S3")
             return None
-        media_type = media_type or _guessed(part.filename) or _guessed(url) or "application/pdf"
+        told_by_url = media_type_of_url(url or "", "application/pdf")
+        media_type = media_type or media_type_of_name(part.filename, told_by_url)
         source = _source(data, url)
         if media_type in _VIDEO_FORMATS:
             return {"video": {"format": _VIDEO_FORMATS[media_type], "source": source}}
@@ -123,13 +125,3 @@ def _in_s3(url: str | None) -> bool:
 
 def _source(data: str | None, url: str | None) -> Block:
     return {"bytes": data} if data is not None else {"s3Location": {"uri": url}}
-
-
-def _guessed(name: str | None) -> str | None:
-    """The media type that a file's name tells, of those that are known here."""
-    ending = (name or "").rpartition(".")[2].lower()
-    tables = (_IMAGE_FORMATS, _DOCUMENT_FORMATS, _VIDEO_FORMATS)
-    found = [media for table in tables for media, known in table.items() if known == ending]
-    if ending == "jpg":
-        return "image/jpeg"
-    return found[0] if found else None

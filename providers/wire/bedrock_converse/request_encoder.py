@@ -8,7 +8,8 @@ dropped and named.
 |---|---|
 | temperature above 1 | refused |
 | top_k | the family's own field; refused for a family without one |
-| tool_choice none | no tools at all; refused if the conversation holds tool calls, since then tools are demanded |
+| no tools in a conversation that has called some | these, of any arguments: the service demands them |
+| tool_choice none | no tools at all; dropped if the conversation holds tool calls, since then tools are demanded |
 | parallel_tool_calls false | Claude's own `tool_choice`; refused for other families |
 | response_format json_schema | outputConfig.textFormat; json_object is refused |
 | reasoning | see `request_reasoning` |
@@ -24,12 +25,13 @@ import re
 import msgspec
 
 from providers.model import LLMRequest, ResponseFormat, Tool
+from providers.wire.anthropic_messages.thinking import choice_that_fits
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.bedrock_converse.families import CLAUDE, Family, family_of
 from providers.wire.bedrock_converse.media import Block
 from providers.wire.bedrock_converse.request_messages import MessageEncoder
 from providers.wire.bedrock_converse.request_reasoning import add_reasoning
-from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
+from providers.wire.leftovers import choice_among, only_allowed, refuse_parameters, refuse_unknown
 
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
 """What the service takes as a value of `requestMetadata`."""
@@ -56,18 +58,20 @@ def encode_count_request(request: LLMRequest, model: str, translation: Translati
 
 def request_fields(request: LLMRequest, model: str, translation: Translation) -> Block:
     """The body's fields, in the order of the API's reference."""
+    request = only_allowed(request, translation)
     family = family_of(model)
     messages = MessageEncoder(family, translation)
     own: Block = {}
     output_config: Block = {}
     fields: Block = {}
-    system, fields["messages"] = messages.encode(request)
+    system, turns = messages.encode(request)
+    fields["messages"] = turns
     if system:
         fields["system"] = system
-    limit = add_reasoning(request, model, family, own, output_config, translation)
-    if inference := _inference(request, limit, family, own, translation):
+    request = add_reasoning(request, model, family, turns, own, output_config, translation)
+    if inference := _inference(request, family, own, translation):
         fields["inferenceConfig"] = inference
-    if (tools := _tools(request, family, own, messages, translation)) is not None:
+    if (tools := _tools(request, model, family, own, messages, translation)) is not None:
         fields["toolConfig"] = tools
     if request.response_format is not None:
         _format(request.response_format, output_config, translation)
@@ -86,10 +90,10 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
     return fields
 
 
-def _inference(request: LLMRequest, limit: int | None, family: Family, own: Block, translation: Translation) -> Block:
+def _inference(request: LLMRequest, family: Family, own: Block, translation: Translation) -> Block:
     config: Block = {}
-    if limit is not None:
-        config["maxTokens"] = limit
+    if request.max_tokens is not None:
+        config["maxTokens"] = request.max_tokens
     if request.temperature is not None:
         if request.temperature > 1:
             translation.refuse("temperature", "its range is 0 to 1")
@@ -127,21 +131,23 @@ def _top_k(top_k: int, family: Family, own: Block, translation: Translation) -> 
 
 
 def _tools(
-    request: LLMRequest, family: Family, own: Block, messages: MessageEncoder, translation: Translation
+    request: LLMRequest, model: str, family: Family, own: Block, messages: MessageEncoder, translation: Translation
 ) -> Block | None:
     tools: list[Block] = []
     for tool in request.tools:
         if (wire := _tool(tool, translation)) is not None:
             tools += [wire, *messages.cache_point(tool.cache_control)]
     if not tools:
-        return None
+        return {"tools": [_called(name) for name in messages.called]} if messages.called else None
     config: Block = {"tools": tools}
     wanted = choice_among(request, {tool.name for tool in request.tools if tool.kind == "function"}, translation)
+    if family is CLAUDE:
+        wanted = choice_that_fits(wanted, request, model, translation)
     mode = wanted.mode if wanted is not None else None
     if mode == "none":
-        if not messages.has_tools:
+        if not messages.called:
             return None
-        translation.refuse("tool_choice", "it cannot forbid tools in a conversation that has used some")
+        translation.drop("tool_choice")
     elif request.parallel_tool_calls is False and family is CLAUDE:
         # The family's own field has to say all of the choice.
         choice: Block = {"type": {"required": "any"}.get(mode or "", mode or "auto"), "disable_parallel_tool_use": True}
@@ -154,6 +160,11 @@ def _tools(
 
 
 _CHOICES = {"auto": "auto", "required": "any"}
+
+
+def _called(name: str) -> Block:
+    """A tool that the conversation has called, and of which no more is known."""
+    return {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}}
 
 
 def _tool(tool: Tool, translation: Translation) -> Block | None:

@@ -57,8 +57,8 @@ class MessageEncoder:
         self._family = family
         self._translation = translation
         self._media = MediaEncoder(translation)
-        self.has_tools = False
-        """Whether a turn so far holds a tool call or a result: then the service demands the tools."""
+        self.called: dict[str, None] = {}
+        """The names of the tools that turns so far hold calls of: then the service demands tools."""
 
     def encode(self, request: LLMRequest) -> tuple[list[Block], list[Block]]:
         """The `system` blocks and the `messages`. Raises `RequestError` if there is no turn to send."""
@@ -145,7 +145,7 @@ class MessageEncoder:
         return None
 
     def _tool_call(self, part: ToolCallPart) -> Block:
-        self.has_tools = True
+        self.called[part.name] = None
         arguments: Raw | dict[str, str] | None
         if part.kind == "custom":
             self._translation.refuse("messages.tool_calls.custom", "its tools take a JSON object")
@@ -158,7 +158,6 @@ class MessageEncoder:
         return {"toolUse": {"toolUseId": _tool_id(part.id), "name": part.name, "input": arguments}}
 
     def _result(self, part: ToolResultPart) -> Block:
-        self.has_tools = True
         content = [block for inner in part.content if (block := self._in_result(inner)) is not None]
         result: Block = {"toolUseId": _tool_id(part.tool_call_id), "content": content}
         if part.is_error:

@@ -22,7 +22,7 @@ from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool
 from providers.wire.anthropic_messages.thinking import BUDGET_BY_EFFORT
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.cohere_chat.request_messages import MessageEncoder, WireObject
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import only_allowed, refuse_parameters, refuse_unknown
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -76,6 +76,7 @@ def _sampling(request: LLMRequest, body: WireObject, translation: Translation) -
 
 
 def _tools(request: LLMRequest, body: WireObject, translation: Translation) -> None:
+    request = only_allowed(request, translation)
     wanted = request.tool_choice
     offered = request.tools
     if wanted is not None and wanted.mode == "tool":

@@ -7,13 +7,15 @@ Answers are read from `structs`. The body of a request names no model: the path 
 
 from __future__ import annotations
 
+import msgspec
+
 from providers.wire.base import Wire
 from providers.wire.gemini_generate.count_tokens import encode_count_request, relay_count_request
 from providers.wire.gemini_generate.errors import decode_error, encode_error, encode_stream_error
 from providers.wire.gemini_generate.paths import completion_target, method_target, model_path
 from providers.wire.gemini_generate.relay import relay_request
 from providers.wire.gemini_generate.request_decoder import decode_count_request, decode_request
-from providers.wire.gemini_generate.request_encoder import encode_request
+from providers.wire.gemini_generate.request_encoder import encode_request, encode_vertex_request
 from providers.wire.gemini_generate.response_decoder import decode_response, decode_token_count
 from providers.wire.gemini_generate.response_encoder import encode_response, encode_token_count
 from providers.wire.gemini_generate.stream_decoder import GeminiStreamDecoder
@@ -34,8 +36,12 @@ WIRE = Wire(
     decode_error=decode_error,
 )
 
+VERTEX_WIRE = msgspec.structs.replace(WIRE, encode_request=encode_vertex_request)
+"""The same API at Vertex AI, which takes more of a request."""
+
 __all__ = [
     "API",
+    "VERTEX_WIRE",
     "WIRE",
     "completion_target",
     "decode_count_request",

@@ -28,6 +28,7 @@ from providers.wire.gemini_generate.media import audio_type, file_data, inline_d
 from providers.wire.gemini_generate.signatures import encode_signature
 from providers.wire.gemini_generate.structs import API
 from providers.wire.json_text import json_object
+from providers.wire.media_types import media_type_of_name
 
 WireObject = dict[str, Any]
 
@@ -59,7 +60,7 @@ def encode_part(part: Part) -> WireObject | Raw | None:
             return _media(part.data or None, None, audio_type(part))
         case FilePart():
             data = base64.b64encode(part.text.encode()).decode() if part.text is not None else part.data
-            default = "text/plain" if part.text is not None else "application/pdf"
+            default = "text/plain" if part.text is not None else media_type_of_name(part.filename, "application/pdf")
             return _media(data, part.url or part.file_id, part.media_type or default)
         case OpaquePart() if part.api == API and bytes(part.raw):
             return part.raw

@@ -207,13 +207,9 @@ def _read_function_calling(request: LLMRequest, raw: Raw, param: str) -> None:
     if mode is None:
         raise invalid_value(f"{param}.mode", "one of 'AUTO', 'ANY', 'NONE', 'VALIDATED'", repr(word))
     allowed = wire.allowed_function_names or []
-    if mode == "required" and len(allowed) == 1:
-        request.tool_choice = ToolChoice(mode="tool", name=allowed[0])
-    else:
-        request.tool_choice = ToolChoice(mode=mode)
-        if allowed:
-            request.extra[param] = raw
-        elif word.upper() == "VALIDATED":
-            request.hints[param] = raw
-    if wire.stream_function_call_arguments is not None and param not in {**request.extra, **request.hints}:
+    request.tool_choice = ToolChoice.among(mode, allowed)
+    is_validated = word.upper() == "VALIDATED"
+    if is_validated and not allowed:
+        request.hints[param] = raw
+    elif wire.stream_function_call_arguments is not None or (allowed and mode != "required" and not is_validated):
         request.kept[param] = raw

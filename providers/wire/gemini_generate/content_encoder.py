@@ -11,7 +11,8 @@ What becomes of the rest:
 
 | what | becomes |
 |---|---|
-| an image or a file in a function's result | with Gemini 3 a part of the result, before a content of its own after it |
+| an image or a file in a function's result | a part of it with Gemini 3, in a content after it with earlier ones |
+| one by its URL | on Vertex the same; AI Studio takes none in a result, so all of its media go after it |
 | reasoning that another provider signed, or nobody | dropped |
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
@@ -47,23 +48,25 @@ from providers.model import (
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
 from providers.wire.gemini_generate.function_result import write_response
-from providers.wire.gemini_generate.media import audio_type, file_data, inline_data, media_type_of_url
+from providers.wire.gemini_generate.media import audio_type, file_data, inline_data
 from providers.wire.gemini_generate.signatures import VALIDATOR_SKIPPED
 from providers.wire.gemini_generate.structs import API
 from providers.wire.gemini_generate.thinking import thinks_in_levels
 from providers.wire.json_text import json_object
+from providers.wire.media_types import media_type_of_name, media_type_of_url
 
 WireObject = dict[str, Any]
 WirePart = WireObject | Raw
 
 
 class ContentEncoder:
-    """Encodes the messages of one request."""
+    """Encodes the messages of one request. `on_vertex`: for Vertex AI, else for AI Studio."""
 
-    def __init__(self, request: LLMRequest, model: str, translation: Translation) -> None:
+    def __init__(self, request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool) -> None:
         self._translation = translation
         self._own = request.metadata.api in ("", API)
         self._is_gemini_3 = thinks_in_levels(model)
+        self._urls_in_results = on_vertex or self._own
         self._names: dict[str, str] = {}
         """Names of the functions that were called, by the call's id: a result needs it."""
         self._system: list[WirePart] = []
@@ -170,7 +173,8 @@ class ContentEncoder:
         text = "".join(inner.text for inner in texts)
         response = write_response(text, is_error=part.is_error)
         result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
-        if media and (self._is_gemini_3 or self._own):
+        fit = self._urls_in_results or not any("fileData" in wire for wire in media)
+        if media and fit and (self._is_gemini_3 or self._own):
             result["parts"] = media
         elif media:
             self._seen += [{"text": f"Result of tool call {part.tool_call_id}:"}, *media]
@@ -250,10 +254,11 @@ class ContentEncoder:
             return inline_data(base64.b64encode(part.text.encode()).decode(), "text/plain", name)
         url = part.data if part.data is not None else part.url
         inline = split_data_url(url) if url is not None else None
+        media_type = part.media_type or media_type_of_name(part.filename, "application/pdf")
         if inline is not None:
-            return inline_data(inline[1], inline[0] or part.media_type or "application/pdf", name)
+            return inline_data(inline[1], inline[0] or media_type, name)
         if part.data is not None:
-            return inline_data(part.data, part.media_type or "application/pdf", name)
+            return inline_data(part.data, media_type, name)
         return self._reference(part, "application/pdf", "file", name)
 
     def _reference(

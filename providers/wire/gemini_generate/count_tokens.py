@@ -24,7 +24,7 @@ def encode_count_request(
     request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool
 ) -> EncodedRequest:
     """As `encode_request`, for countTokens; of another API's client less what says only how the answer is made."""
-    fields = request_fields(request, model, translation)
+    fields = request_fields(request, model, translation, on_vertex=on_vertex)
     if request.metadata.api not in ("", API):
         config = {name: value for name, value in fields.pop("generationConfig", {}).items() if name not in SAMPLING}
         if config:

@@ -7,9 +7,7 @@ name's ending tells it, or the kind of the part.
 
 from __future__ import annotations
 
-import mimetypes
 import re
-from urllib.parse import urlsplit
 
 from providers.model import AudioPart, FilePart, ImagePart
 from providers.wire.gemini_generate.structs import Blob, FileData
@@ -60,11 +58,3 @@ def audio_type(part: AudioPart) -> str:
     """The media type of a sound."""
     form = part.format or "wav"
     return _AUDIO_TYPES.get(form, f"audio/{form}")
-
-
-def media_type_of_url(url: str, default: str) -> str:
-    """The media type that a URL's ending tells; of an image only one of images: `show.php` is no text."""
-    told = mimetypes.guess_type(urlsplit(url).path)[0]
-    if told is None or (default.startswith("image/") and not told.startswith("image/")):
-        return default
-    return told

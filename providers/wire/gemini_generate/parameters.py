@@ -14,9 +14,9 @@ known must not be dropped in silence.
 | generationConfig.responseModalities, if it is just TEXT | kept | it is what everyone does anyway |
 | toolConfig.functionCallingConfig.streamFunctionCallArguments | kept | how the answer is cut |
 | toolConfig.includeServerSideToolInvocations | kept | what is shown in the answer |
-| toolConfig.functionCallingConfig of mode VALIDATED | hint | the nearest meaning (AUTO) is in the field |
+| toolConfig.functionCallingConfig of mode VALIDATED without names | hint | AUTO, which is nearest, is in the field |
 | cachedContent | extra | part of the prompt is not in the request |
-| toolConfig.functionCallingConfig with several allowed names | extra | the nearest meaning is in the field |
+| toolConfig.functionCallingConfig of mode AUTO or NONE with allowed names | kept | the API refuses that |
 | toolConfig.retrievalConfig | extra | where the user is |
 | generationConfig.speechConfig, .audioTimestamp, .routingConfig, ... | extra | |
 """

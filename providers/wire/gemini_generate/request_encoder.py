@@ -8,6 +8,7 @@ Messages: see `content_encoder`; reasoning: see `thinking`. Does no I/O.
 |---|---|
 | a tool's or the answer's JSON Schema | `parametersJsonSchema`, `responseJsonSchema` |
 | tool_choice `tool` | mode ANY with one allowed name |
+| tool_choice `auto` with allowed tools | mode VALIDATED: AUTO takes no names |
 | parallel_tool_calls false | refused: there is no such switch |
 | a tool's `strict`, the description of the answer's JSON Schema | dropped |
 | metadata.user_id | dropped |
@@ -51,18 +52,26 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 
 
 def encode_request(request: LLMRequest, model: str, translation: Translation) -> EncodedRequest:
-    """The body for `model`, which it does not name.
+    """The body for `model` at AI Studio, which it does not name.
 
     Raises `UnsupportedParameterError` for a parameter that `translation` refuses, and `RequestError` for one that no
     body could hold (tool arguments that are not a JSON object, a result of a call that is not there).
     """
-    body = msgspec.json.encode(request_fields(request, model, translation))
-    return EncodedRequest(body=body, dropped=list(translation.dropped))
+    return _encoded(request_fields(request, model, translation, on_vertex=False), translation)
 
 
-def request_fields(request: LLMRequest, model: str, translation: Translation) -> WireObject:
+def encode_vertex_request(request: LLMRequest, model: str, translation: Translation) -> EncodedRequest:
+    """`encode_request` for a model at Vertex AI."""
+    return _encoded(request_fields(request, model, translation, on_vertex=True), translation)
+
+
+def _encoded(fields: WireObject, translation: Translation) -> EncodedRequest:
+    return EncodedRequest(body=msgspec.json.encode(fields), dropped=list(translation.dropped))
+
+
+def request_fields(request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool) -> WireObject:
     """The body's fields."""
-    system, contents = ContentEncoder(request, model, translation).encode(request.messages)
+    system, contents = ContentEncoder(request, model, translation, on_vertex=on_vertex).encode(request.messages)
     fields: WireObject = {}
     if system:
         fields["systemInstruction"] = {"parts": system}
@@ -142,6 +151,9 @@ def _function(tool: Tool, translation: Translation) -> WireObject:
 
 
 def _function_calling(choice: ToolChoice) -> WireObject:
+    if choice.allowed:
+        mode = "VALIDATED" if choice.mode == "auto" else "ANY"
+        return {"mode": mode, "allowedFunctionNames": choice.allowed}
     wire: WireObject = {"mode": _MODES[choice.mode]}
     if choice.mode == "tool" and choice.name is not None:
         wire["allowedFunctionNames"] = [choice.name]

@@ -1,7 +1,8 @@
 """How much to think: the model's `Reasoning` as `thinkingConfig`. Imports only the model.
 
-The spelling depends on the model: Gemini 3 and later take a level, earlier ones a budget. A Gemini client's words go
-back as they are. Source: https://ai.google.dev/gemini-api/docs/thinking
+The spelling depends on the model: Gemini 3 and later take a level, earlier ones a budget. Which levels is a matter of
+the model again; any other is answered with 400. A Gemini client's words go back as they are. Source:
+https://ai.google.dev/gemini-api/docs/generate-content/thinking#thinking-levels
 """
 
 from __future__ import annotations
@@ -27,14 +28,21 @@ BUDGET_BY_EFFORT = {
 _MIN_BUDGET_OF_PRO = 128
 """Gemini 2.5 Pro cannot be kept from thinking."""
 
-_LEVEL_BY_EFFORT = {
-    "minimal": "minimal",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "high",
-    "max": "high",
-}
+_LEVELS = ("minimal", "low", "medium", "high")
+
+_LEVELS_OF_MODELS = (
+    ("gemini-3-pro", ("low", "high")),
+    ("gemini-3-flash", _LEVELS),
+    ("gemini-3.1-flash-image", ("minimal", "high")),
+    ("gemini-3.1-flash-lite-image", ("minimal", "high")),
+    ("gemini-3.1-flash-lite", _LEVELS),
+    ("gemini-3.5-flash", _LEVELS),
+    ("gemini-3.6-flash", _LEVELS),
+)
+"""What a model's name contains, and the levels that it takes. The first match counts."""
+
+_LEVELS_OF_OTHERS = ("low", "medium", "high")
+"""Of Gemini 3.1 Pro, 3.7 and 3.8 Flash, and of models that nobody has heard of: the newer ones lack `minimal`."""
 
 
 def thinks_in_levels(model: str) -> bool:
@@ -66,8 +74,8 @@ def encode_thinking(request: LLMRequest, model: str) -> dict[str, object] | None
     if thinks_in_levels(model):
         if effort is None and budget is not None:
             effort = effort_of_budget(budget)
-        if effort in _LEVEL_BY_EFFORT:
-            config["thinkingLevel"] = _LEVEL_BY_EFFORT[effort].upper()
+        if effort in BUDGET_BY_EFFORT:
+            config["thinkingLevel"] = _nearest_level(effort, model).upper()
     elif budget is None and effort in BUDGET_BY_EFFORT:
         config["thinkingBudget"] = BUDGET_BY_EFFORT[effort]
     elif budget is not None:
@@ -75,9 +83,19 @@ def encode_thinking(request: LLMRequest, model: str) -> dict[str, object] | None
     return config
 
 
+def _levels_of(model: str) -> tuple[str, ...]:
+    name = model.lower()
+    return next((levels for mark, levels in _LEVELS_OF_MODELS if mark in name), _LEVELS_OF_OTHERS)
+
+
+def _nearest_level(effort: str, model: str) -> str:
+    """The level of the model that is nearest to an effort; of two, the higher."""
+    wanted = _LEVELS.index(effort) if effort in _LEVELS else len(_LEVELS)
+    return min(_levels_of(model)[::-1], key=lambda level: abs(_LEVELS.index(level) - wanted))
+
+
 def _off(model: str) -> dict[str, object]:
     """As little as the model can."""
-    name = model.lower()
-    if thinks_in_levels(name):
-        return {"thinkingLevel": "LOW" if "pro" in name else "MINIMAL"}
-    return {"thinkingBudget": _MIN_BUDGET_OF_PRO if "pro" in name else 0}
+    if thinks_in_levels(model):
+        return {"thinkingLevel": _levels_of(model)[0].upper()}
+    return {"thinkingBudget": _MIN_BUDGET_OF_PRO if "pro" in model.lower() else 0}

@@ -19,7 +19,7 @@ import msgspec
 from providers.model import LLMRequest, Reasoning, Tool
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
-from providers.wire.leftovers import refuse_parameters, refuse_unknown
+from providers.wire.leftovers import only_allowed, refuse_parameters, refuse_unknown
 from providers.wire.ollama_chat.request_messages import MessageEncoder, WireObject
 
 _ENCODER = msgspec.json.Encoder()
@@ -73,6 +73,7 @@ def _options(request: LLMRequest) -> WireObject:
 
 
 def _tools(request: LLMRequest, body: WireObject, translation: Translation) -> None:
+    request = only_allowed(request, translation)
     wanted = request.tool_choice
     if wanted is not None and wanted.mode == "none":
         return

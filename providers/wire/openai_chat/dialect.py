@@ -30,6 +30,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     """The role that messages of developers go under."""
     message_names: bool = True
     """Whether a message may have a `name`."""
+    assistant_after_tool: bool = False
+    """Whether the assistant must speak between a tool and a user. Where it did not, it is made to say a word."""
+    assistant_prefix: bool = False
+    """Whether the assistant's message at the end, which the answer is to go on from, must say so (`prefix`)."""
     document_urls: bool = False
     """Whether a document may be given by its URL (`document_url`)."""
     tool_parameters: bool = False

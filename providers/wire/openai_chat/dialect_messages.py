@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,10 @@ def patch_messages(
             _place_reasoning(message, dialect)
         if patch is not None and patch(message, translation):
             changed = True
+    if dialect.assistant_after_tool:
+        changed = _bridge(wire) or changed
+    if dialect.assistant_prefix and not relayed and _is_beginning(wire[-1]):
+        wire[-1]["prefix"] = True
     if changed:
         body["messages"] = wire
 
@@ -58,7 +63,27 @@ def patch_messages(
 def _needs_change(messages: list[Message], dialect: Dialect) -> bool:
     roles = dialect.developer_role == "system"
     names = not dialect.message_names
-    return any((roles and m.role == "developer") or (names and m.name is not None) for m in messages)
+    order = dialect.assistant_after_tool
+    return any((roles and m.role == "developer") or (names and m.name is not None) for m in messages) or (
+        order and any((a.role, b.role) == ("tool", "user") for a, b in itertools.pairwise(messages))
+    )
+
+
+def _bridge(wire: list[Body]) -> bool:
+    """Put the assistant between each tool and the user right after it; whether there were any."""
+    places = [
+        place
+        for place, (before, after) in enumerate(itertools.pairwise(wire), 1)
+        if plain(before.get("role")) == "tool" and plain(after.get("role")) == "user"
+    ]
+    for place in reversed(places):
+        wire.insert(place, {"role": "assistant", "content": "Done."})
+    return bool(places)
+
+
+def _is_beginning(message: Body) -> bool:
+    """Whether a message that is the last is the beginning of the answer."""
+    return plain(message.get("role")) == "assistant" and not plain(message.get("tool_calls"))
 
 
 def _place_reasoning(message: Body, dialect: Dialect) -> None:

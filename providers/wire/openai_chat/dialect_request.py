@@ -14,6 +14,7 @@ import msgspec
 
 from providers.model import LLMRequest, Reasoning
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.leftovers import only_allowed
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_messages import Body, VendorPatch, patch_messages, plain
 from providers.wire.openai_chat.message_encoder import MessageEncoder
@@ -56,6 +57,8 @@ def encode_in_dialect(
 ) -> EncodedRequest:
     """The body for `model`, from the model in the middle. Raises `UnsupportedParameterError` through `translation`."""
     own = is_own(request)
+    if not own:  # hardly a vendor has OpenAI's `allowed_tools`
+        request = only_allowed(request, translation)
     messages = MessageEncoder(
         translation,
         own=own,

@@ -23,6 +23,7 @@ from providers.wire.openai_chat.reasoning import message_reasoning
 from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, required
 
 _MESSAGES = msgspec.json.Decoder(list[wire.WireMessage])
+_URLS = ("https://", "http://")
 
 
 def decode_messages(raw: msgspec.Raw) -> list[Message]:
@@ -146,11 +147,16 @@ def _image(part: wire.ImageContent) -> ImagePart:
 
 def _file(part: wire.FileContent) -> FilePart:
     file = part.file
-    media_type = data = None
+    media_type = data = url = None
     if file.file_data is not None:
         media_type, data = _split_data_url(file.file_data)
+        if data is None and file.file_data.startswith(_URLS):  # as OpenRouter takes it
+            url = file.file_data
+        elif data is None:
+            data = file.file_data
     return FilePart(
-        data=file.file_data if data is None else data,
+        data=data,
+        url=url,
         media_type=media_type,
         file_id=file.file_id,
         filename=file.filename,

@@ -10,7 +10,8 @@ What OpenAI's messages cannot say, and what becomes of it:
 | reasoning of a client of this API | sent back as the client sent it (`reasoning_content`, `reasoning_details`) |
 | Google's signature of a text or a call | as reasoning |
 | a text document | a text part, without its title |
-| a document by URL, or by another API's file id | refused |
+| a document by URL | refused; of a client of this API it goes back as it came (`file_data`) |
+| a document by another API's file id | refused |
 | `cache_control` of another API, citations of a text | dropped |
 | the order of an answer's texts, reasoning and calls | reasoning, one text of all, refusal, calls |
 | an opaque block of another API | dropped |
@@ -41,6 +42,7 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
+from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_chat.answer_parts import tool_call
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
@@ -258,17 +260,16 @@ class MessageEncoder:
             return {"type": "text", "text": part.text}
         if part.data is not None:
             # A client of this API may have sent bare base64, without saying what it is.
-            media_type = part.media_type or ("" if self._own else "application/pdf")
+            media_type = part.media_type or ("" if self._own else media_type_of_name(part.filename, "application/pdf"))
             data = join_data_url(media_type, part.data) if media_type else part.data
             file: WireObject = {"file_data": data}
             name = part.filename or (None if self._own else file_name(media_type))
             if name is not None:
                 file["filename"] = name
             return {"type": "file", "file": file}
-        if part.file_id is not None and self._own:
-            file = {"file_id": part.file_id}
-            if part.filename is not None:
-                file["filename"] = part.filename
+        kept = {"file_id": part.file_id} if part.file_id is not None else {"file_data": part.url}
+        if self._own and None not in kept.values():
+            file = kept if part.filename is None else {**kept, "filename": part.filename}
             return {"type": "file", "file": file}
         if part.url is not None and self._document_urls:
             return {"type": "document_url", "document_url": part.url}

@@ -1,7 +1,8 @@
 """Mistral's dialect: a closed list of parameters, content as a list, reasoning as a part of it. Does no I/O.
 
 Source: https://docs.mistral.ai/api/ (Chat) and the models of the vendor's Python SDK. Whatever stands outside of them,
-in the body or in a message, is answered with 422 `extra_forbidden`, `max_completion_tokens` for one.
+in the body or in a message, is answered with 422 `extra_forbidden`, `max_completion_tokens` for one. The order of roles
+is checked too: "Unexpected role 'user' after role 'tool'", and a last message of the assistant's only with `prefix`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import Any
 import msgspec
 
 from providers.wire.base import Translation
+from providers.wire.data_url import join_data_url
+from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_messages import Body, plain, set_thinking
 
 DIALECT = Dialect(
     max_tokens="max_tokens",
     developer_role="system",
+    assistant_after_tool=True,
+    assistant_prefix=True,
     stream_options=False,
     tool_parameters=True,
     document_urls=True,
@@ -65,6 +70,8 @@ EMBEDDING_DIALECT = Dialect(
     renames={"dimensions": "output_dimension"},
     accepts=frozenset({"dimensions", "output_dimension", "output_dtype", "encoding_format", "metadata"}),
 )
+
+_URLS = ("data:", "https://", "http://")
 
 _FIELDS = {
     "system": frozenset({"role", "content"}),
@@ -167,8 +174,12 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
         case {"type": "input_audio", "input_audio": {"data": data}}:
             return {"type": "input_audio", "input_audio": data}
         case {"type": "file", "file": {"file_data": str() as data, **rest}}:
-            name = {"document_name": rest["filename"]} if rest.get("filename") else {}
-            return {"type": "document_url", "document_url": data, **name}
+            name = rest.get("filename") or None
+            if not data.startswith(_URLS):  # bare base64
+                told = media_type_of_name(name, "application/pdf") if isinstance(name, str) else "application/pdf"
+                data = join_data_url(told, data)
+            title = {"document_name": name} if name is not None else {}
+            return {"type": "document_url", "document_url": data, **title}
         case {"type": "file", "file": {"file_id": str() as file_id}}:
             return {"type": "file", "file_id": file_id}
         case {"type": "refusal", "refusal": text}:

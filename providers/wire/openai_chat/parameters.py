@@ -16,7 +16,8 @@ change the answer, kept in `LLMRequest.extra`, and refused by another API (unles
 | usage (OpenRouter), include_reasoning (OpenRouter) | hints | what is reported about the answer |
 | user | metadata.user_id | every API has a place for it |
 | modalities, audio, prediction, web_search_options, moderation | extra | |
-| tool_choice of type allowed_tools, response_format of another type | extra | the nearest meaning is in the field |
+| tool_choice among tools that the provider runs | extra | the nearest meaning is in the field |
+| response_format of another type | extra | |
 | min_p, repetition_penalty, plugins, provider, thinking, ... | extra | vendors' own |
 """
 

@@ -228,13 +228,16 @@ def _read_functions(request: LLMRequest, raw: msgspec.Raw) -> None:
 def _read_tool_choice(request: LLMRequest, raw: msgspec.Raw) -> None:
     choice = decode_parameter(_TOOL_CHOICE, "tool_choice", raw)
     if isinstance(choice, str):
-        request.tool_choice = _choice_mode("tool_choice", choice)
+        request.tool_choice = ToolChoice(mode=_choice_mode("tool_choice", choice))
         return
     if choice.type == "allowed_tools":
         if choice.allowed_tools is None:
             raise required("tool_choice.allowed_tools")
-        request.tool_choice = _choice_mode("tool_choice.allowed_tools.mode", choice.allowed_tools.mode)
-        request.extra["tool_choice"] = raw
+        chosen = _choice_mode("tool_choice.allowed_tools.mode", choice.allowed_tools.mode)
+        names = [name for tool in choice.allowed_tools.tools or () if (name := tool.name) is not None]
+        request.tool_choice = ToolChoice.among(chosen, names)
+        if not names or len(names) < len(choice.allowed_tools.tools or ()):
+            request.extra["tool_choice"] = raw
         return
     if choice.type not in ("function", "custom"):
         # A tool that the provider runs itself: only it knows the name.
@@ -249,16 +252,16 @@ def _read_tool_choice(request: LLMRequest, raw: msgspec.Raw) -> None:
 def _read_function_call(request: LLMRequest, raw: msgspec.Raw) -> None:
     choice = decode_parameter(_FUNCTION_CALL, "function_call", raw)
     if isinstance(choice, str):
-        request.tool_choice = _choice_mode("function_call", choice)
+        request.tool_choice = ToolChoice(mode=_choice_mode("function_call", choice))
     else:
         request.tool_choice = ToolChoice(mode="tool", name=choice.name)
 
 
-def _choice_mode(param: str, mode: str) -> ToolChoice:
+def _choice_mode(param: str, mode: str) -> Literal["auto", "none", "required"]:
     choice = _CHOICE_MODES.get(mode)
     if choice is None:
         raise invalid_value(param, "one of 'none', 'auto', 'required'", repr(mode))
-    return ToolChoice(mode=choice)
+    return choice
 
 
 _CHOICE_MODES: dict[str, Literal["auto", "none", "required"]] = {

@@ -121,7 +121,7 @@ def _add_unknown(request: LLMRequest, body: WireObject, translation: Translation
     if own:
         for name, value in request.hints.items():
             body.setdefault(name, value)
-        # These say more than the fields that were read from them (`allowed_tools`).
+        # These say more than the fields that were read from them (a choice among hosted tools).
         body.update(request.extra)
         body.pop("stream_options", None)
         return
@@ -221,11 +221,16 @@ def _custom_format(raw: WireObject) -> WireObject | None:
 
 
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> str | WireObject:
-    if choice.mode != "tool":
-        return choice.mode
-    is_custom = any(tool.kind == "custom" and tool.name == choice.name for tool in tools)
-    kind = "custom" if is_custom else "function"
-    return {"type": kind, kind: {"name": choice.name}}
+    custom = {tool.name for tool in tools if tool.kind == "custom"}
+
+    def named(name: str | None) -> WireObject:
+        kind = "custom" if name in custom else "function"
+        return {"type": kind, kind: {"name": name}}
+
+    if choice.allowed:
+        allowed = {"mode": choice.mode, "tools": [named(name) for name in choice.allowed]}
+        return {"type": "allowed_tools", "allowed_tools": allowed}
+    return named(choice.name) if choice.mode == "tool" else choice.mode
 
 
 def _response_format(wanted: ResponseFormat) -> WireObject:

@@ -201,8 +201,21 @@ class NamedTool(msgspec.Struct, gc=False):
     name: str
 
 
+class AllowedTool(msgspec.Struct, gc=False):
+    type: str
+    function: NamedTool | None = None
+    custom: NamedTool | None = None
+
+    @property
+    def name(self) -> str | None:
+        """None for a tool that the provider runs itself."""
+        named = self.custom if self.type == "custom" else self.function if self.type == "function" else None
+        return named.name if named is not None else None
+
+
 class AllowedTools(msgspec.Struct, gc=False):
     mode: str
+    tools: list[AllowedTool] | None = None
 
 
 class WireToolChoice(msgspec.Struct, gc=False):

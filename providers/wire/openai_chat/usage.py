@@ -36,6 +36,12 @@ def decode_usage(raw: msgspec.Raw) -> Usage | None:
         total_tokens=wire.total_tokens,
         details=_details(wire),
     )
+    prompt, completion, total = wire.prompt_tokens, wire.completion_tokens, wire.total_tokens
+    if total is not None and prompt is not None and completion is not None and total != prompt + completion:
+        # xAI's chat counts reasoning beside `completion_tokens`, everyone else within.
+        reasoning = usage.details.reasoning_tokens if usage.details is not None else None
+        if reasoning and total == prompt + completion + reasoning:
+            usage.completion_tokens = completion + reasoning
     for name, value in _COUNTERS.decode(data).items():
         if name not in _KNOWN and value != _NULL:
             usage.extra[name] = value

@@ -38,6 +38,7 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
+from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_responses.api import API, CONTENT_FORMAT, OWN_FORMATS
 
 WireObject = dict[str, Any]
@@ -147,7 +148,7 @@ class InputEncoder:
         file: WireObject = {"type": "input_file"}
         if part.data is not None:
             # A client of this API may have sent bare base64, without saying what it is.
-            media_type = part.media_type or ("" if self._own else "application/pdf")
+            media_type = part.media_type or ("" if self._own else media_type_of_name(part.filename, "application/pdf"))
             file["file_data"] = join_data_url(media_type, part.data) if media_type else part.data
             name = part.filename or (None if self._own else file_name(media_type))
         elif part.url is not None:

@@ -208,23 +208,26 @@ def _read_tools(request: LLMRequest, raw: Raw) -> None:
 def _read_tool_choice(request: LLMRequest, raw: Raw) -> None:
     choice = decode_parameter(_TOOL_CHOICE, "tool_choice", raw)
     if isinstance(choice, str):
-        request.tool_choice = _choice_mode("tool_choice", choice)
+        request.tool_choice = ToolChoice(mode=_choice_mode("tool_choice", choice))
     elif choice.type in ("function", "custom"):
         if not choice.name:
             raise required("tool_choice.name")
         request.tool_choice = ToolChoice(mode="tool", name=choice.name)
-    else:
-        # `allowed_tools`, or a tool that the provider runs itself: only it knows what that means.
+    elif choice.type == "allowed_tools":
+        tools = choice.tools or []
+        names = [tool.name for tool in tools if tool.type in ("function", "custom") and tool.name]
+        request.tool_choice = ToolChoice.among(_choice_mode("tool_choice.mode", choice.mode or "auto"), names)
+        if not names or len(names) < len(tools):
+            request.extra["tool_choice"] = raw
+    else:  # a tool that the provider runs itself: only it knows what that means
         request.extra["tool_choice"] = raw
-        if choice.type == "allowed_tools" and choice.mode is not None:
-            request.tool_choice = _choice_mode("tool_choice.mode", choice.mode)
 
 
-def _choice_mode(param: str, mode: str) -> ToolChoice:
+def _choice_mode(param: str, mode: str) -> Literal["auto", "none", "required"]:
     choice = _CHOICE_MODES.get(mode)
     if choice is None:
         raise invalid_value(param, "one of 'none', 'auto', 'required'", repr(mode))
-    return ToolChoice(mode=choice)
+    return choice
 
 
 _CHOICE_MODES: dict[str, Literal["auto", "none", "required"]] = {

@@ -199,10 +199,14 @@ def _custom_format(raw: WireObject) -> WireObject | None:
 
 
 def _tool_choice(choice: ToolChoice, tools: list[Tool]) -> str | WireObject:
-    if choice.mode != "tool":
-        return choice.mode
-    is_custom = any(tool.kind == "custom" and tool.name == choice.name for tool in tools)
-    return {"type": "custom" if is_custom else "function", "name": choice.name}
+    custom = {tool.name for tool in tools if tool.kind == "custom"}
+
+    def named(name: str | None) -> WireObject:
+        return {"type": "custom" if name in custom else "function", "name": name}
+
+    if choice.allowed:
+        return {"type": "allowed_tools", "mode": choice.mode, "tools": [named(name) for name in choice.allowed]}
+    return named(choice.name) if choice.mode == "tool" else choice.mode
 
 
 def _text_format(wanted: ResponseFormat) -> WireObject:

@@ -91,10 +91,16 @@ class WireTool(msgspec.Struct, gc=False):
     strict: bool | None = None
 
 
+class AllowedTool(msgspec.Struct, gc=False):
+    type: str
+    name: str | None = None
+
+
 class WireToolChoice(msgspec.Struct, gc=False):
     type: str
     name: str | None = None
     mode: str | None = None
+    tools: list[AllowedTool] | None = None
 
 
 class TextFormat(msgspec.Struct, gc=False):

@@ -193,11 +193,17 @@ def test_no_tools_are_no_tools_until_the_conversation_has_used_some() -> None:
     none = ToolChoice(mode="none")
     assert "toolConfig" not in encoded(request_of(tools=[TOOL], tool_choice=none))[0]
     used = Message(role="assistant", content=[ToolCallPart(id="1", name="t")])
-    with pytest.raises(UnsupportedParameterError) as caught:
-        encoded(request_of(HI, used, tools=[TOOL], tool_choice=none))
-    assert caught.value.param == "tool_choice"
-    body, dropped = encoded(request_of(HI, used, tools=[TOOL], tool_choice=none), drop=True)
+    body, dropped = encoded(request_of(HI, used, tools=[TOOL], tool_choice=none))
     assert (list(body["toolConfig"]), dropped) == (["tools"], ["tool_choice"])
+
+
+def test_tools_of_the_conversation_are_defined_if_no_others_are() -> None:
+    calls = [ToolCallPart(id="1", name="t"), ToolCallPart(id="2", name="u"), ToolCallPart(id="3", name="t")]
+    used = Message(role="assistant", content=list(calls))
+    body, dropped = encoded(request_of(HI, used))
+    schema = {"json": {"type": "object", "properties": {}}}
+    assert body["toolConfig"] == {"tools": [{"toolSpec": {"name": name, "inputSchema": schema}} for name in "tu"]}
+    assert dropped == []
 
 
 @pytest.mark.parametrize(

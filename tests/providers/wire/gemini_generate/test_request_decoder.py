@@ -188,8 +188,11 @@ def test_tools() -> None:
         ({"mode": "none"}, ToolChoice(mode="none"), set()),
         ({"mode": "ANY"}, ToolChoice(mode="required"), set()),
         ({"mode": "ANY", "allowedFunctionNames": ["f"]}, ToolChoice(mode="tool", name="f"), set()),
-        ({"mode": "ANY", "allowedFunctionNames": ["f", "g"]}, ToolChoice(mode="required"), {"extra"}),
+        ({"mode": "ANY", "allowedFunctionNames": ["f", "g"]}, ToolChoice(mode="required", allowed=["f", "g"]), set()),
         ({"mode": "VALIDATED"}, ToolChoice(mode="auto"), {"hints"}),
+        ({"mode": "VALIDATED", "allowedFunctionNames": ["f"]}, ToolChoice(mode="auto", allowed=["f"]), set()),
+        ({"mode": "AUTO", "allowedFunctionNames": ["f"]}, ToolChoice(mode="auto", allowed=["f"]), {"kept"}),
+        ({"mode": "NONE", "allowedFunctionNames": ["f"]}, ToolChoice(mode="none"), {"kept"}),
         ({"mode": "AUTO", "streamFunctionCallArguments": True}, ToolChoice(mode="auto"), {"kept"}),
     ],
 )

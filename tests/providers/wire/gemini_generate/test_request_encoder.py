@@ -28,7 +28,7 @@ from providers.model import (
 )
 from providers.wire import load_wire
 from providers.wire.base import Translation, Wire
-from providers.wire.gemini_generate import WIRE, encode_count_request, relay_count_request
+from providers.wire.gemini_generate import VERTEX_WIRE, WIRE, encode_count_request, relay_count_request
 from providers.wire.gemini_generate.spelling import in_camel_case
 from tests.providers.wire.gemini_generate.support import RECORDINGS
 
@@ -206,7 +206,29 @@ CASES: dict[str, tuple[str, tuple[str, dict[str, Any]]]] = {
                         "is_error": True,
                         "content": [
                             {"type": "text", "text": "broken"},
+                            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+                        ],
+                    }
+                ],
+            ),
+        ),
+    ),
+    "pictures_by_url_in_results_of_gemini_3": (
+        "gemini-3-pro",
+        claude(
+            says("user", "See"),
+            says("assistant", [{"type": "tool_use", "id": "t1", "name": "see", "input": {}}]),
+            says(
+                "user",
+                [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "t1",
+                        "is_error": True,
+                        "content": [
+                            {"type": "text", "text": "broken"},
                             {"type": "image", "source": {"type": "url", "url": "https://host/a.png"}},
+                            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
                         ],
                     }
                 ],
@@ -222,7 +244,8 @@ CASES: dict[str, tuple[str, tuple[str, dict[str, Any]]]] = {
     ),
     "any_json": (MODEL, chat(says("user", "JSON!"), response_format={"type": "json_object"})),
     "effort": (MODEL, chat(says("user", "Think"), reasoning_effort="high")),
-    "effort_of_gemini_3": ("gemini-3-pro", chat(says("user", "Think"), reasoning_effort="minimal")),
+    "effort_of_gemini_3": ("gemini-3-flash", chat(says("user", "Think"), reasoning_effort="minimal")),
+    "effort_that_gemini_3_pro_lacks": ("gemini-3-pro", chat(says("user", "Think"), reasoning_effort="minimal")),
     "no_reasoning": (MODEL, chat(says("user", "Think"), reasoning_effort="none")),
     "no_reasoning_of_gemini_3": ("gemini-3-flash", claude(says("user", "Think"), thinking={"type": "disabled"})),
     "budget": (
@@ -314,6 +337,16 @@ def test_arguments_must_be_an_object() -> None:
     calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "[1]"}}]
     with pytest.raises(RequestError, match="expected a JSON object"):
         encode(decoded(*chat(says("user", "x"), says("assistant", None, tool_calls=calls))))
+
+
+def test_vertex_takes_urls_in_results() -> None:
+    model, (api, body) = CASES["pictures_by_url_in_results_of_gemini_3"]
+    encoded = VERTEX_WIRE.encode_request(decoded(api, body), model, Translation(WIRE.api))
+    *_, last = json.loads(encoded.body)["contents"]
+    assert last["parts"][0]["functionResponse"]["parts"] == [
+        {"fileData": {"fileUri": "https://host/a.png", "mimeType": "image/png"}},
+        {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
+    ]
 
 
 def test_a_lost_signature_finds_its_part_again() -> None:
@@ -437,6 +470,35 @@ def test_every_recorded_request_comes_back_the_same() -> None:
         again, dropped = encode(decoded(WIRE.api, body))
         assert {name: again[name] for name in again if name in expected} == expected
         assert dropped == []
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "level"),
+    [
+        ("gemini-3-pro-preview", "minimal", "LOW"),
+        ("gemini-3-pro-preview", "low", "LOW"),
+        ("gemini-3-pro-preview", "medium", "HIGH"),
+        ("gemini-3-pro-preview", "max", "HIGH"),
+        ("gemini-3-pro-preview", "none", "LOW"),
+        ("gemini-3.1-pro-preview", "minimal", "LOW"),
+        ("gemini-3.1-pro-preview", "medium", "MEDIUM"),
+        ("gemini-3-flash-preview", "minimal", "MINIMAL"),
+        ("gemini-3-flash-preview", "none", "MINIMAL"),
+        ("gemini-3.1-flash-lite", "none", "MINIMAL"),
+        ("google/gemini-3.5-flash", "minimal", "MINIMAL"),
+        ("gemini-3.1-flash-image-preview", "low", "MINIMAL"),
+        ("gemini-3.1-flash-lite-image", "medium", "HIGH"),
+        ("gemini-3.7-flash", "minimal", "LOW"),
+        ("gemini-3.7-flash", "none", "LOW"),
+        ("gemini-3.8-flash", "xhigh", "HIGH"),
+        ("gemini-4-flash", "none", "LOW"),
+        ("gemini-4-ultra", "medium", "MEDIUM"),
+    ],
+)
+def test_thinking_levels_are_those_that_the_model_takes(model: str, effort: str, level: str) -> None:
+    request = decoded(*chat(says("user", "Think"), reasoning_effort=effort))
+    sent, _ = encode(request, model)
+    assert sent["generationConfig"]["thinkingConfig"]["thinkingLevel"] == level
 
 
 @pytest.mark.parametrize(

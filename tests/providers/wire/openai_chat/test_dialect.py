@@ -251,6 +251,15 @@ def test_a_function_without_parameters_gets_those_of_no_arguments_where_they_are
     assert relay(Dialect(), tools=[bare])[0]["tools"] == [bare]
 
 
+def test_only_a_user_right_after_a_tool_changes_the_order_of_messages() -> None:
+    said = [{"role": "user", "content": "hi"}, {"role": "tool", "tool_call_id": "c", "content": "1"}]
+    dialect = Dialect(assistant_after_tool=True)
+    assert relay(dialect, messages=said)[0]["messages"] == said
+    body, _ = relay(dialect, messages=[*said, said[0]])
+    assert [message["role"] for message in body["messages"]] == ["user", "tool", "assistant", "user"]
+    assert relay(Dialect(), messages=[*said, said[0]])[0]["messages"] == [*said, said[0]]
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

@@ -13,6 +13,7 @@ from providers.errors import UnsupportedParameterError
 from providers.model import (
     AudioPart,
     FilePart,
+    ImagePart,
     LLMRequest,
     Message,
     ReasoningPart,
@@ -130,7 +131,8 @@ def test_thinking_comes_and_goes_as_a_part_of_the_content() -> None:
     [choice] = WIRE.decode_response(json.dumps(answer).encode()).choices
     assert choice.message is not None
     assert [type(part) for part in choice.message.content] == [ReasoningPart, TextPart]
-    body, dropped = translate(Message(role="assistant", content=choice.message.content))
+    said = Message(role="assistant", content=choice.message.content)
+    body, dropped = translate(said, Message(role="user", content=[TextPart(text="hi")]))
     assert body["messages"] == [
         {
             "role": "assistant",
@@ -138,7 +140,8 @@ def test_thinking_comes_and_goes_as_a_part_of_the_content() -> None:
                 {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
                 {"type": "text", "text": "Yes."},
             ],
-        }
+        },
+        *HI,
     ]
     assert dropped == []
 
@@ -197,3 +200,42 @@ def test_documents_and_audio_in_its_form() -> None:
 def test_a_call_of_the_old_kind_is_refused() -> None:
     with pytest.raises(UnsupportedParameterError, match="function_call"):
         relay([*HI, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}])
+
+
+CALLED = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "AbCdE1234", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "AbCdE1234", "content": "1"}
+BRIDGE = {"role": "assistant", "content": "Done."}
+
+
+def test_the_assistant_speaks_between_a_tool_and_a_user() -> None:
+    said = [*HI, CALLED, RESULT, *HI, CALLED, RESULT, *HI]
+    bridged = [*HI, CALLED, RESULT, BRIDGE, *HI, CALLED, RESULT, BRIDGE, *HI]
+    assert relay(said)[0]["messages"] == bridged
+    assert relay(bridged)[0]["messages"] == bridged
+
+
+def test_pictures_of_a_result_come_after_the_assistants_word() -> None:
+    picture = ToolResultPart(tool_call_id="AbCdE1234", content=[ImagePart(url="https://h/a.png")])
+    call = Message(role="assistant", content=[ToolCallPart(id="AbCdE1234", name="f")])
+    body, dropped = translate(
+        Message(role="user", content=[TextPart(text="hi")]), call, Message(role="tool", content=[picture])
+    )
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "tool", "assistant", "user"]
+    assert (body["messages"][3], dropped) == (BRIDGE, [])
+
+
+def test_the_beginning_of_the_answer_is_a_prefix() -> None:
+    hi, so = Message(role="user", content=[TextPart(text="hi")]), [TextPart(text="So")]
+    body, _ = translate(hi, Message(role="assistant", content=list(so)), hi, Message(role="assistant", content=so))
+    assert [message.get("prefix") for message in body["messages"]] == [None, None, None, True]
+    call = Message(role="assistant", content=[ToolCallPart(id="AbCdE1234", name="f")])
+    assert "prefix" not in translate(hi, call)[0]["messages"][-1]
+    # A client of Mistral's own API says it itself.
+    assert relay([*HI, {"role": "assistant", "content": "So"}])[0]["messages"][-1] == {
+        "role": "assistant",
+        "content": "So",
+    }

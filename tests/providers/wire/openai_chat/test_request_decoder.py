@@ -376,11 +376,25 @@ def test_legacy_functions() -> None:
     assert decode(functions=[{"name": "f", "parameters": {}}]).tools == [Tool(name="f", parameters={})]
 
 
-def test_allowed_tools() -> None:
-    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}
-    request = decode(tool_choice=choice)
-    assert request.tool_choice == ToolChoice(mode="required")
-    assert raw(request.extra["tool_choice"]) == choice
+FUNCTION = {"type": "function", "function": {"name": "f"}}
+CUSTOM = {"type": "custom", "custom": {"name": "shell"}}
+
+
+@pytest.mark.parametrize(
+    ("mode", "tools", "choice", "is_extra"),
+    [
+        ("auto", [FUNCTION], ToolChoice(mode="auto", allowed=["f"]), False),
+        ("required", [FUNCTION, CUSTOM], ToolChoice(mode="required", allowed=["f", "shell"]), False),
+        ("required", [FUNCTION], ToolChoice(mode="tool", name="f"), False),
+        ("required", [], ToolChoice(mode="required"), True),
+        ("auto", [FUNCTION, {"type": "web_search"}], ToolChoice(mode="auto", allowed=["f"]), True),
+    ],
+)
+def test_allowed_tools(mode: str, tools: list[Any], choice: ToolChoice, is_extra: bool) -> None:
+    wire = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+    request = decode(tool_choice=wire)
+    assert request.tool_choice == choice
+    assert (raw(request.extra["tool_choice"]) == wire) if is_extra else not request.extra
 
 
 def test_unknown_forms_of_known_parameters_are_kept() -> None:
@@ -409,12 +423,14 @@ def test_content_parts() -> None:
             {"type": "image_url", "image_url": {"url": "data:image/svg+xml,<svg/>"}},
             {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "mp3"}},
             {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,CCCC"}},
+            {"type": "file", "file": {"filename": "a.txt", "file_data": "CCCC"}},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "https://h/a.pdf"}},
             {"type": "file", "file": {"file_id": "file-1"}},
             {"type": "video_url", "video_url": {"url": "https://e.org/v.mp4"}},
         )
     )
     parts = request.messages[1].content
-    assert parts[:8] == [
+    assert parts[:10] == [
         TextPart(index=0, text="a", cache_control=ephemeral),
         ImagePart(index=1, url="https://e.org/a.png", detail="low"),
         ImagePart(index=2, data="AAAA", media_type="image/png"),
@@ -422,9 +438,11 @@ def test_content_parts() -> None:
         ImagePart(index=4, url="data:image/svg+xml,<svg/>"),
         AudioPart(index=5, data="BBBB", format="mp3"),
         FilePart(index=6, data="CCCC", media_type="application/pdf", filename="a.pdf"),
-        FilePart(index=7, file_id="file-1"),
+        FilePart(index=7, data="CCCC", filename="a.txt"),
+        FilePart(index=8, url="https://h/a.pdf", filename="a.pdf"),
+        FilePart(index=9, file_id="file-1"),
     ]
-    video = parts[8]
+    video = parts[10]
     assert isinstance(video, OpaquePart)
     assert (video.kind, video.api) == ("video_url", "openai-chat")
     assert raw(video.raw) == {"type": "video_url", "video_url": {"url": "https://e.org/v.mp4"}}

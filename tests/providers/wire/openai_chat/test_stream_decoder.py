@@ -526,6 +526,25 @@ def test_places_of_usage(chunk: dict[str, Any]) -> None:
     assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.details) == (3, 2, 5, None)
 
 
+@pytest.mark.parametrize(
+    ("completion", "reasoning", "total", "told"),
+    [
+        (2, 340, 354, 342),  # xAI: beside the completion
+        (342, 340, 354, 342),  # everyone else: within
+        (2, 0, 354, 2),
+        (2, 340, 360, 2),  # some other sum: nothing is known of it
+        (2, 340, None, 2),
+    ],
+)
+def test_reasoning_counts_as_output(completion: int, reasoning: int, total: int | None, told: int) -> None:
+    counts = {"prompt_tokens": 12, "completion_tokens": completion, "total_tokens": total}
+    details = {"completion_tokens_details": {"reasoning_tokens": reasoning}}
+    usage = decode({"choices": [], "usage": counts | details}, DONE)[0].usage
+    assert usage is not None
+    assert usage.details is not None
+    assert (usage.completion_tokens, usage.details.reasoning_tokens) == (told, reasoning)
+
+
 def test_details_of_usage() -> None:
     usage = decode(
         {

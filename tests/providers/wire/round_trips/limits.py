@@ -75,7 +75,12 @@ ANTHROPIC = Limits(
         "tool_choice": set_to(None, "tool_choice"),  # of a tool that is left out
         "logprobs": set_to(None, "logprobs"),
         "top_logprobs": set_to(None, "top_logprobs"),
-        "temperature": set_to(None, "temperature"),  # above 1
+        "temperature": set_to(None, "temperature"),  # above 1, or beside thinking
+        "top_k": set_to(None, "top_k"),  # beside thinking
+        "top_p": set_to(None, "top_p"),  # beside thinking, or the temperature
+        # Beside a forced tool, or in a turn that began without, but for the effort.
+        "thinking": set_to(None, "reasoning.display", "reasoning.enabled", "reasoning.budget_tokens"),
+        "reasoning": set_to(None, "reasoning"),  # the same
         "response_format": set_to(None, "response_format"),  # any JSON
         "response_format.description": set_to(None, "response_format.description"),
         "tools": only_functions,
@@ -101,7 +106,7 @@ ANTHROPIC = Limits(
 )
 
 GEMINI = Limits(
-    models=("gemini-2.5-flash", "gemini-3-pro"),
+    models=("gemini-2.5-flash", "gemini-3.1-pro"),
     drops={
         "user": set_to(None, "metadata.user_id"),
         "logit_bias": set_to(None, "logit_bias"),

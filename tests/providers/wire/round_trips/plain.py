@@ -15,6 +15,7 @@ from providers.model import (
     ResponseFormat,
     TextPart,
     ToolCallPart,
+    ToolChoice,
     ToolResultPart,
 )
 from providers.wire.effort import effort_of_budget
@@ -70,6 +71,10 @@ _TOOL_FIELDS = ("type", "name", "description", "parameters", "input_schema", "st
 
 def _plain_tools(request: LLMRequest) -> None:
     choice = request.tool_choice
+    if choice is not None and choice.allowed:
+        # The same as these tools alone. One that is not there cannot be called.
+        request.tools = [tool for tool in request.tools if tool.name in choice.allowed]
+        choice = request.tool_choice = ToolChoice(mode=choice.mode)
     if not request.tools or (choice is not None and choice.mode == "auto"):
         request.tool_choice = None
     if not request.tools or request.parallel_tool_calls or (choice is not None and choice.mode == "none"):

@@ -109,7 +109,7 @@ def _choice(tool: Wire) -> Some[Wire]:
     calling = wire({"mode": st.sampled_from(["AUTO", "ANY", "NONE", "VALIDATED"])})
     if functions := tool.get("functionDeclarations"):
         calling |= wire({"mode": "ANY", "allowedFunctionNames": [functions[0]["name"]]})
-        calling |= wire({"mode": "ANY", "allowedFunctionNames": ["f", "send"]})
+        calling |= wire({"mode": st.sampled_from(["ANY", "VALIDATED"]), "allowedFunctionNames": ["f", "send"]})
     return wire({}, toolConfig=wire({}, functionCallingConfig=calling))
 
 

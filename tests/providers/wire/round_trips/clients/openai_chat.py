@@ -44,7 +44,7 @@ from tests.providers.wire.round_trips.clients.drawing import (
 _TEXT = wire({"type": "text", "text": TEXTS}, cache_control=CACHE)
 _IMAGE = wire({"url": IMAGE_URLS | data_urls(IMAGE_TYPES)}, detail=st.sampled_from(["auto", "low", "high"]))
 _FILE = wire({"file_data": data_urls(FILE_TYPES)}, filename=TEXTS) | st.sampled_from(
-    [{"file_id": "file_1"}, {"file_data": "AA=="}]
+    [{"file_id": "file_1"}, {"file_data": "AA=="}, {"file_data": "https://h/a.pdf"}]
 )
 _PART = st.one_of(
     _TEXT,
@@ -119,7 +119,13 @@ def _choice(tool: Wire) -> Some[Wire]:
     modes: Some[object] = st.sampled_from(["auto", "none", "required"])
     kind = tool["type"]
     named = st.just({"type": kind, kind: {"name": name_of_tool(tool)}})
-    return wire({}, tool_choice=modes | named if kind in tool else modes, parallel_tool_calls=YES_OR_NO)
+    if kind not in tool:
+        return wire({}, tool_choice=modes, parallel_tool_calls=YES_OR_NO)
+    other = {"type": "function", "function": {"name": "send"}}
+    mode = st.sampled_from(["auto", "required"])
+    allowed = wire({"mode": mode, "tools": listed(named) | listed(named, st.just(other))})
+    among = wire({"type": "allowed_tools", "allowed_tools": allowed})
+    return wire({}, tool_choice=modes | named | among, parallel_tool_calls=YES_OR_NO)
 
 
 _FORMAT = st.sampled_from([{"type": "text"}, {"type": "json_object"}]) | wire(

@@ -118,7 +118,12 @@ _TOOL = st.one_of(_FUNCTION, _CUSTOM, wire({"type": "web_search"}, filters=st.ju
 def _choice(tool: Wire) -> Some[Wire]:
     modes: Some[object] = st.sampled_from(["auto", "none", "required"])
     named = st.just({"type": tool["type"], "name": name_of_tool(tool)})
-    return wire({}, tool_choice=modes | named if "name" in tool else modes, parallel_tool_calls=YES_OR_NO)
+    if "name" not in tool:
+        return wire({}, tool_choice=modes, parallel_tool_calls=YES_OR_NO)
+    other = st.just({"type": "function", "name": "send"})
+    tools = listed(named) | listed(named, other)
+    among = wire({"type": "allowed_tools", "mode": st.sampled_from(["auto", "required"]), "tools": tools})
+    return wire({}, tool_choice=modes | named | among, parallel_tool_calls=YES_OR_NO)
 
 
 _FORMAT = st.sampled_from([{"type": "text"}, {"type": "json_object"}]) | wire(
