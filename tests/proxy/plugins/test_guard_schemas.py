@@ -146,3 +146,10 @@ def test_the_verdict_is_the_library_s(schema: Any, value: Any) -> None:
     whole = {"allOf": [schema], "$defs": {"x": {"type": ["array", "string"]}}}
     expected = Draft202012Validator(whole).is_valid(value)
     assert (CheckedSchema(whole).fault_in(value, CLIENT_BUDGET) is None) == expected
+
+
+def test_a_schema_inside_that_names_a_dialect_is_read_by_the_same_rules() -> None:
+    """An expression that RE2 does not take counts as matched; the library's own rules would have Python try it."""
+    inner = {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": "(?=z)"}
+    assert CheckedSchema({"properties": {"x": inner}}).fault_in({"x": "a"}, CLIENT_BUDGET) is None
+    assert not Draft202012Validator({"properties": {"x": inner}}).is_valid({"x": "a"})
