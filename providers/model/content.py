@@ -134,6 +134,8 @@ class OpaquePart(_Part, tag="opaque"):
     kind: str = ""
     """The block's own type in its API (`server_tool_use`, `web_search_tool_result` ...)."""
     api: str = ""
+    place: str = ""
+    """Where it stood in the client's request, as that API's errors name a place (`messages[2].content[0]`)."""
     raw: msgspec.Raw = msgspec.Raw(b"")
     """The block's JSON as it came (in a stream: as it started)."""
     input: str = ""

@@ -60,10 +60,11 @@ class Translation:
         if param not in self.dropped:
             self.dropped.append(param)
 
-    def refuse(self, param: str, why: str = "") -> None:
+    def refuse(self, param: str, why: str = "", *, dropped_as: str = "") -> None:
+        """`dropped_as`: the name to drop it by, where `param` is the one place among many of its kind."""
         if not self.drop_unsupported:
             raise UnsupportedParameterError(param, self.target, why)
-        self.drop(param)
+        self.drop(dropped_as or param)
 
     def refuse_bound(self, request: LLMRequest) -> None:
         """Raise `RequestError` if the request leans on what only the client's own API stores or runs."""

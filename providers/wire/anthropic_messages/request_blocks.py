@@ -92,7 +92,7 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
         case "tool_result":
             return _tool_result(raw, index, param)
         case _:
-            return OpaquePart(index=index, kind=kind, api=API, raw=raw)
+            return OpaquePart(index=index, kind=kind, api=API, place=param, raw=raw)
 
 
 def _signed(part: ReasoningPart) -> ReasoningPart:
@@ -106,7 +106,7 @@ def _signed(part: ReasoningPart) -> ReasoningPart:
 def _document(raw: Raw, index: int, param: str) -> Part:
     document = read(_DOCUMENT, raw, param)
     if document.source.type == "content":  # blocks inside a document: no other API has that
-        return OpaquePart(index=index, kind="document", api=API, raw=raw)
+        return OpaquePart(index=index, kind="document", api=API, place=param, raw=raw)
     source = _source(document.source, ("base64", "text", "url", "file", "content"), f"{param}.source")
     is_text = source.type == "text"
     return FilePart(

@@ -87,10 +87,7 @@ class PartEncoder:
                 self._translation.refuse("messages.content.input_audio", "the API takes no audio")
                 return None
             case OpaquePart():
-                raw = encode_opaque(part)
-                if raw is None:
-                    self._translation.drop(part.kind)
-                return raw
+                return encode_opaque(part)
         if block is not None and part.cache_control is not None:
             block["cache_control"] = part.cache_control
         return block

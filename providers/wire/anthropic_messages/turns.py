@@ -14,6 +14,7 @@ from providers.model import LLMRequest, Message
 from providers.wire.anthropic_messages.request_parts import Block, PartEncoder
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.base import Translation
+from providers.wire.leftover_parts import messages_for
 
 
 class Turn:
@@ -33,7 +34,7 @@ def encode_turns(request: LLMRequest, translation: Translation) -> tuple[list[Bl
     own = request.metadata.api == API
     system: list[Block] = []
     turns: list[Turn] = []
-    for message in request.messages:
+    for message in messages_for(API, request, translation):
         if message.name is not None:
             translation.drop("messages.name")
         role = _role(message, keep_system=own and bool(turns))

@@ -173,7 +173,7 @@ class _ContentReader:
         elif part.file_data is not None and not self._is_special(raw):
             self._parts.append(decode_file(part.file_data, 0))
         elif kind := kind_of(raw):
-            self._parts.append(OpaquePart(kind=kind, api=API, raw=raw))
+            self._parts.append(OpaquePart(kind=kind, api=API, place=param, raw=raw))
 
     @staticmethod
     def _is_special(raw: Raw) -> bool:
@@ -226,9 +226,12 @@ class _ContentReader:
             text, part.is_error = read_response(result.response)
             part.content.append(TextPart(text=text))
         for number, raw in enumerate(decode_list(result.parts, f"{where}.parts") if given(result.parts) else ()):
-            media = decode_parameter(_PART, f"{where}.parts[{number}]", raw)
+            place = f"{where}.parts[{number}]"
+            media = decode_parameter(_PART, place, raw)
             if media.inline_data is not None:
                 part.content.append(decode_inline(media.inline_data, len(part.content)))
             elif media.file_data is not None:
                 part.content.append(decode_file(media.file_data, len(part.content)))
+            elif kind := kind_of(raw):
+                part.content.append(OpaquePart(index=len(part.content), kind=kind, api=API, place=place, raw=raw))
         return part

@@ -16,7 +16,6 @@ What becomes of the rest:
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
 | `cache_control`, `detail`, a document's name, `context` and `citations`, citations of a text | dropped |
-| an opaque block of another API | dropped |
 """
 
 from __future__ import annotations
@@ -164,7 +163,7 @@ class ContentEncoder:
             self._translation.drop("messages[].content[].cache_control")
         texts = [inner for inner in part.content if isinstance(inner, TextPart | RefusalPart)]
         others = [inner for inner in part.content if not isinstance(inner, TextPart | RefusalPart)]
-        media = [wire for wire in self._parts(others) if isinstance(wire, dict)]
+        media = self._parts(others)
         text = "".join(inner.text for inner in texts)
         response = write_response(text, is_error=part.is_error)
         result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
@@ -198,9 +197,7 @@ class ContentEncoder:
             case FilePart():
                 return self._file(part)
             case OpaquePart():
-                if part.api == API:
-                    return part.raw
-                self._translation.drop(f"messages[].content[{part.kind}]")
+                return part.raw  # `messages_for` leaves only this API's own
             case ReasoningPart():
                 self._translation.drop("messages[].content[reasoning]")
             case ToolResultPart():

@@ -13,7 +13,6 @@ What OpenAI's messages cannot say, and what becomes of it:
 | a document by URL, or by another API's file id | refused |
 | `cache_control` of another API, citations of a text | dropped |
 | the order of an answer's texts, reasoning and calls | reasoning, one text of all, refusal, calls |
-| an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices: system messages and tool results stand elsewhere in
 other APIs, so that an index here would not be the client's.
@@ -42,7 +41,6 @@ from providers.model import (
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
 from providers.wire.openai_chat.answer_parts import tool_call
-from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 
 WireObject = dict[str, Any]
@@ -163,8 +161,7 @@ class MessageEncoder:
             elif isinstance(part, AudioPart) and part.id:
                 wire["audio"] = {"id": part.id}
             elif isinstance(part, OpaquePart):
-                if (opaque := self._opaque(part)) is not None:
-                    others.append(opaque)
+                others.append(msgspec.json.decode(part.raw))
             else:
                 self._translation.refuse(f"messages[].content[{_kind(part)}]", "not in an assistant message")
         if others or (self._own and (len(texts) > 1 or any("cache_control" in text for text in texts))):
@@ -226,8 +223,9 @@ class MessageEncoder:
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format or "wav"}}
         if isinstance(part, RefusalPart):
             return {"type": "refusal", "refusal": part.text}
-        if isinstance(part, OpaquePart):
-            return self._opaque(part)
+        if isinstance(part, OpaquePart):  # `messages_for` leaves only this API's own
+            wire: WireObject = msgspec.json.decode(part.raw)
+            return wire
         if isinstance(part, ReasoningPart):
             self._translation.drop("messages[].content[thinking]")
         else:
@@ -274,13 +272,6 @@ class MessageEncoder:
             return {"type": "document_url", "document_url": part.url}
         source = "url" if part.url is not None else "file_id"
         self._translation.refuse(f"messages[].content[document].source.{source}", "documents go as data")
-        return None
-
-    def _opaque(self, part: OpaquePart) -> WireObject | None:
-        if part.api == API:
-            wire: WireObject = msgspec.json.decode(part.raw)
-            return wire
-        self._translation.drop(f"messages[].content[{part.kind}]")
         return None
 
 

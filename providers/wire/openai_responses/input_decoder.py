@@ -130,7 +130,7 @@ class InputDecoder:
     def _opaque(self, kind: str, raw: Raw, param: str) -> None:
         if kind not in DROPPABLE_ITEMS:
             self._request.bound[param] = WHY_ITEM_IS_BOUND.get(kind, WHY_OTHER_ITEM_IS_BOUND)
-        self._turn().content.append(OpaquePart(kind=kind, api=API, raw=raw))
+        self._turn().content.append(OpaquePart(kind=kind, api=API, place=param, raw=raw))
 
 
 def decode_content(content: str | list[Raw] | None, param: str) -> list[Part]:
@@ -161,7 +161,7 @@ def _part(raw: Raw, param: str) -> Part:
             assert part.input_audio is not None
             return AudioPart(data=part.input_audio.data, format=part.input_audio.format)
         case _:
-            return OpaquePart(kind=part.type, api=API, raw=raw)
+            return OpaquePart(kind=part.type, api=API, place=param, raw=raw)
 
 
 def _image(part: wire.InputContent, param: str) -> ImagePart:

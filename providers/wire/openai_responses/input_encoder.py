@@ -11,7 +11,6 @@ provider has not stored it does not know by its id |
 | audio, an image or a file by another API's file id | refused |
 | a text document | a text part, without its title |
 | a document's title beside a URL, another API's citations of a text | dropped |
-| an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices, which would not be the client's.
 """
@@ -110,8 +109,8 @@ class InputEncoder:
             return self._image(part)
         if isinstance(part, FilePart):
             return self._file(part)
-        if isinstance(part, OpaquePart):
-            return self._opaque(part)
+        if isinstance(part, OpaquePart):  # `messages_for` leaves only this API's own
+            return part.raw
         if isinstance(part, AudioPart):
             if self._own:
                 return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
@@ -181,8 +180,7 @@ class InputEncoder:
             elif isinstance(part, ToolCallPart):
                 self._call(part)
             elif isinstance(part, OpaquePart):
-                if (opaque := self._opaque(part)) is not None:
-                    self._items.append(opaque)
+                self._items.append(part.raw)
             else:
                 kind = part.__struct_config__.tag
                 self._translation.refuse(f"messages[].content[{kind}]", "not in an assistant message")
@@ -241,12 +239,6 @@ class InputEncoder:
             arguments = part.arguments or "{}"
             call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": arguments}
         self._items.append(call)
-
-    def _opaque(self, part: OpaquePart) -> msgspec.Raw | None:
-        if part.api == API:
-            return part.raw
-        self._translation.drop(f"messages[].content[{part.kind}]")
-        return None
 
     def _check_cache_control(self, part: Part) -> None:
         if part.cache_control is not None:

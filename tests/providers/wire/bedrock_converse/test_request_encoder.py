@@ -299,7 +299,7 @@ def test_only_signed_reasoning_goes_back() -> None:
         {"reasoningContent": {"redactedContent": "/w=="}},
         {"text": "y"},
     ]
-    assert dropped == ["messages.reasoning", "web_search_call"]
+    assert dropped == ["messages[].content[web_search_call]", "messages.reasoning"]
 
 
 FOREIGN = msgspec.Raw(b"1")
