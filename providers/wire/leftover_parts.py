@@ -7,31 +7,78 @@ dropped by name, the same way on every wire. Imports the model.
 | any other block in a message of the client's (user, system, the result of a tool) | refused: the model would answer \
 without it |
 | any other block in a message of the model's | dropped: the texts that came of it stay |
+| a field of a message or a part that the model in the middle has no field for (`extra`) | dropped |
+| a field of another type than the client's API defines (`unread`) | an error |
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 from msgspec import Raw
 
+from providers.errors import RequestError
 from providers.model import ImagePart, JSONObject, LLMRequest, Message, OpaquePart, Part, TextPart, ToolResultPart
 from providers.wire.base import Translation
+from providers.wire.extra_fields import Extra, says_something
 from providers.wire.json_text import UNREADABLE
 
 _ANTHROPIC = "anthropic-messages"
+
+_UNTOLD: dict[str, frozenset[str]] = {
+    "openai-responses": frozenset({"id", "status", "item.id", "item.status"}),
+}
+"""Fields that mean something to the client's API alone and ask nothing of another."""
+
+_MOST_NAMES, _LONGEST_NAME = 30, 64
+"""A client may make up any number of fields, and they are told in a header."""
 
 
 def messages_for(api: str, request: LLMRequest, translation: Translation) -> list[Message]:
     """The request's messages, in which only blocks of `api` are opaque. Changes none of those that the request has.
 
     `api`: the target's; an empty one for a wire that has no opaque blocks in requests. Raises
-    `UnsupportedParameterError` through `translation`.
+    `UnsupportedParameterError` through `translation`, and `RequestError` for a field that could not be read.
     """
+    if request.metadata.api not in ("", api):
+        for param, wrong in request.unread.items():
+            raise RequestError(wrong.message, param=param, code=wrong.code)
+        _tell_extra(request, translation)
     found: list[Message] = []
     for message in request.messages:
         content = _sayable(message.content, message.role, api, translation)
         found.append(message if content is message.content else msgspec.structs.replace(message, content=content))
     return found
+
+
+def _tell_extra(request: LLMRequest, translation: Translation) -> None:
+    """Name the fields that go no further."""
+    untold = _UNTOLD.get(request.metadata.api, frozenset())
+    names: dict[str, None] = {}
+    for message in request.messages:
+        _add_names(message.extra, "messages[]", untold, names)
+        for part in _all_parts(message.content):
+            if part.extra is not None:
+                kind = part.kind if isinstance(part, OpaquePart) else part.__struct_config__.tag
+                _add_names(part.extra, f"messages[].content[{kind}]", untold, names)
+    for name in list(names)[:_MOST_NAMES]:
+        translation.drop(name)
+    if len(names) > _MOST_NAMES:
+        translation.drop("messages[].*")
+
+
+def _add_names(extra: Extra | None, place: str, untold: frozenset[str], names: dict[str, None]) -> None:
+    for name, value in (extra or {}).items():
+        if name not in untold and says_something(value):
+            names[f"{place}.{name[:_LONGEST_NAME]}"] = None
+
+
+def _all_parts(parts: list[Part]) -> Iterator[Part]:
+    for part in parts:
+        yield part
+        if isinstance(part, ToolResultPart):
+            yield from part.content
 
 
 def _sayable(parts: list[Part], role: str, api: str, translation: Translation) -> list[Part]:

@@ -32,8 +32,11 @@ def refuse_unknown(request: LLMRequest, translation: Translation) -> None:
         translation.drop(name)
     for tool in request.tools:
         if tool.kind == "function":
-            for name in tool.raw or {}:
-                if name not in _TOOL_FIELDS:
+            for name, value in (tool.raw or {}).items():
+                if name == "function" and isinstance(value, dict):  # Chat Completions has it one level deeper
+                    for inner in value:
+                        translation.drop(f"tools[].function.{inner}")
+                elif name not in _TOOL_FIELDS:
                     translation.drop(f"tools[].{name}")
 
 

@@ -40,10 +40,13 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
+from providers.wire.extra_fields import put_back
 from providers.wire.openai_chat.answer_parts import tool_call
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 
 WireObject = dict[str, Any]
+
+_PLAIN_TEXT = {"type", "text"}
 
 
 class MessageEncoder:
@@ -92,7 +95,7 @@ class MessageEncoder:
         rest: list[Part] = []
         for part in message.content:
             if isinstance(part, ToolResultPart):
-                self._tool_result(part, message.name)
+                self._tool_result(part, message)
             else:
                 rest.append(part)
         if message.role == "tool":
@@ -103,6 +106,11 @@ class MessageEncoder:
         wire: WireObject = {"role": message.role, "content": self._content(rest)}
         if message.name is not None:
             wire["name"] = message.name
+        self._append(wire, message)
+
+    def _append(self, wire: WireObject, message: Message) -> None:
+        if self._own:
+            put_back(wire, message.extra)
         self._wire.append(wire)
 
     def _content(self, parts: list[Part]) -> str | list[WireObject]:
@@ -110,12 +118,12 @@ class MessageEncoder:
         wires = [wire for part in parts if (wire := self._part(part)) is not None]
         if not wires:
             return ""
-        if len(wires) == 1 and wires[0].keys() == {"type", "text"}:
+        if len(wires) == 1 and wires[0].keys() == _PLAIN_TEXT:
             text: str = wires[0]["text"]
             return text
         return wires
 
-    def _tool_result(self, part: ToolResultPart, name: str | None) -> None:
+    def _tool_result(self, part: ToolResultPart, message: Message) -> None:
         if part.is_error:
             self._translation.drop("messages[].content[tool_result].is_error")
         if part.cache_control is not None:
@@ -135,9 +143,11 @@ class MessageEncoder:
             self._seen.append({"type": "text", "text": f"Result of tool call {part.tool_call_id}:"})
             self._seen += seen
         said: WireObject = {"role": "tool", "tool_call_id": part.tool_call_id, "content": content}
-        if name is not None:
-            said["name"] = name
-        self._wire.append(said)
+        if not part.tool_call_id:  # some vendors' have none
+            del said["tool_call_id"]
+        if message.name is not None:
+            said["name"] = message.name
+        self._append(said, message)
 
     def _assistant(self, message: Message) -> None:
         texts: list[WireObject] = []
@@ -164,7 +174,7 @@ class MessageEncoder:
                 others.append(msgspec.json.decode(part.raw))
             else:
                 self._translation.refuse(f"messages[].content[{_kind(part)}]", "not in an assistant message")
-        if others or (self._own and (len(texts) > 1 or any("cache_control" in text for text in texts))):
+        if others or (self._own and (len(texts) > 1 or any(text.keys() != _PLAIN_TEXT for text in texts))):
             wire["content"] = [*texts, *others]
         elif texts or not (calls or refusals or "audio" in wire):
             # One string, not a list, unless the client wrote a list: many vendors take nothing else here.
@@ -176,7 +186,7 @@ class MessageEncoder:
             wire["tool_calls"] = calls
         if message.name is not None:
             wire["name"] = message.name
-        self._wire.append(wire)
+        self._append(wire, message)
 
     def _call(self, part: ToolCallPart) -> WireObject:
         if part.cache_control is not None:
@@ -184,7 +194,12 @@ class MessageEncoder:
         if part.signature and not self._own:
             self._translation.drop("messages[].content[tool_call].signature")
             part = msgspec.structs.replace(part, signature="")
-        return tool_call(part, part.id)
+        wire = tool_call(part, part.id)
+        if not part.id:  # some vendors' have none
+            del wire["id"]
+        if self._own:
+            put_back(wire, part.extra)
+        return wire
 
     def _add_reasoning(self, parts: list[ReasoningPart], wire: WireObject) -> None:
         if not parts:
@@ -208,6 +223,8 @@ class MessageEncoder:
             if self._cache_control and wire is not None:
                 wire["cache_control"] = part.cache_control
             self._check_cache_control(part)
+        if part.extra is not None and wire is not None and self._own:
+            put_back(wire, part.extra)
         return wire
 
     def _bare_part(self, part: Part) -> WireObject | None:

@@ -210,7 +210,8 @@ def _tool(tool: Tool) -> WireObject | None:
         function["parameters"] = tool.parameters
     if tool.strict is not None:
         function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    own = dict(tool.raw or {}) if tool.api == API else {}
+    return {"type": "function", "function": function | own.pop("function", {})} | own
 
 
 def _custom_format(raw: WireObject) -> WireObject | None:
