@@ -52,7 +52,7 @@ def split_fields(
 
 
 class OpenReader(Generic[T]):
-    """Reads objects as a Struct, and what they have beside. `also`: fields that are known and read elsewhere."""
+    """Reads objects as a Struct, and what they have beside it. `also`: fields that are known, and read elsewhere."""
 
     def __init__(self, struct: type[T], *also: str) -> None:
         beside = [(name, Raw, Raw(b"")) for name in also]
@@ -67,7 +67,9 @@ class OpenReader(Generic[T]):
             return self._closed.decode(raw), None
         except UNREADABLE:
             value = self._open.decode(raw)
-            return value, split_fields(raw, self._known)[1] or None
+        fields = FIELDS.decode(raw).items()
+        extra = {name: field for name, field in fields if name not in self._known and bytes(field) != b"null"}
+        return value, extra or None
 
 
 def put_back(wire: dict[str, Any], extra: Extra | None) -> None:

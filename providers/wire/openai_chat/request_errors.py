@@ -12,8 +12,10 @@ import msgspec
 
 from providers.errors import RequestError
 from providers.model import Unread
+from providers.wire.extra_fields import Extra, OpenReader
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 _PATH = re.compile(r"^(.*?)(?: - at `\$(.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(.+)`$")
@@ -58,6 +60,16 @@ def decode_parameter(decoder: msgspec.json.Decoder[_T], name: str, raw: msgspec.
     """The parameter `name` as the decoder's type. Raises `RequestError` that names the field inside of it."""
     try:
         return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _wrong_field(name, str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise not_json(error) from error
+
+
+def read_open(reader: OpenReader[_S], name: str, raw: msgspec.Raw) -> tuple[_S, Extra | None]:
+    """The same, with the fields that the reader's type does not have."""
+    try:
+        return reader.read(raw)
     except msgspec.ValidationError as error:
         raise _wrong_field(name, str(error)) from error
     except (ValueError, RecursionError) as error:
