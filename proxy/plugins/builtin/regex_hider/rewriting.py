@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from providers.model import (
     AudioPart,
@@ -27,12 +28,27 @@ from providers.model import (
 )
 
 Rewrite = Callable[[str], str]
+Extra = dict[str, Raw]
 
 _replace = msgspec.structs.replace
 
 
 def rewrite_part(part: Part, rewrite: Rewrite) -> Part:
     """The part with every text rewritten; the same object if none was changed."""
+    made = _rewrite_known(part, rewrite)
+    extra = rewrite_extra(part.extra, rewrite)
+    return made if extra is part.extra else _replace(made, extra=extra)
+
+
+def rewrite_extra(extra: Extra | None, rewrite: Rewrite) -> Extra | None:
+    """Fields that only the client's API knows with every text rewritten; the same object if none was changed."""
+    if extra is None:
+        return None
+    made = {rewrite(name): Raw(rewrite_json_text(bytes(raw).decode(), rewrite).encode()) for name, raw in extra.items()}
+    return extra if made == extra else made
+
+
+def _rewrite_known(part: Part, rewrite: Rewrite) -> Part:
     match part:
         case TextPart():
             text, citations = rewrite(part.text), rewrite_citations(part.citations, rewrite)
@@ -72,7 +88,7 @@ def rewrite_opaque(part: OpaquePart, rewrite: Rewrite) -> OpaquePart:
     if not raw:
         return part
     made = rewrite_json_text(raw.decode(), rewrite).encode()
-    return part if made == raw else _replace(part, raw=msgspec.Raw(made))
+    return part if made == raw else _replace(part, raw=Raw(made))
 
 
 def rewrite_json_text(text: str, rewrite: Rewrite) -> str:
@@ -102,8 +118,9 @@ def rewrite_request(request: LLMRequest, rewrite: Rewrite) -> LLMRequest | None:
     changed = False
     for message in request.messages:
         content = [rewrite_part(part, rewrite) for part in message.content]
-        if any(new is not old for new, old in zip(content, message.content, strict=True)):
-            message = _replace(message, content=content)
+        extra = rewrite_extra(message.extra, rewrite)
+        if extra is not message.extra or any(new is not old for new, old in zip(content, message.content, strict=True)):
+            message = _replace(message, content=content, extra=extra)
             changed = True
         messages.append(message)
     return _replace(request, messages=messages, raw=None) if changed else None
