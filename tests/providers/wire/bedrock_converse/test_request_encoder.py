@@ -80,10 +80,11 @@ def test_betas_of_an_anthropic_client(model: str) -> None:
     body, dropped = encoded(request, model)
     if model == CLAUDE:
         assert body["additionalModelRequestFields"] == {"anthropic_beta": [thinking, long]}
-        assert dropped == ["anthropic-beta[claude-code-20250219]"]
     else:
         assert "additionalModelRequestFields" not in body
-        assert dropped == ["anthropic-beta"]
+    assert dropped == ["anthropic-beta"]
+    request.metadata.headers = {"anthropic-beta": thinking}
+    assert encoded(request, model)[1] == ([] if model == CLAUDE else ["anthropic-beta"])
 
 
 def test_sampling_goes_into_the_inference_config() -> None:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from providers.model import (
     GOOGLE_SIGNATURE,
@@ -221,8 +221,23 @@ def leave_out(request: LLMRequest, dropped: list[str], refused: str | None, limi
         elif name.startswith("tools[]."):
             for tool in request.tools:
                 (tool.raw or {}).pop(name.removeprefix("tools[]."), None)
-        else:
+        elif not _leave_out_extra(request, name):
             _leave_out_opaque(request, name, refused)
+
+
+def _leave_out_extra(request: LLMRequest, name: str) -> bool:
+    """A field of messages or parts that only the client's API knows; whether there is one of this name."""
+    found = False
+    for message in request.messages:
+        held: list[tuple[Any, str]] = [(message, "messages[]")]
+        held += [(part, f"messages[].content[{part.__struct_config__.tag}]") for part in _parts(message.content)]
+        for holder, place in held:
+            for field in list(holder.extra or {}):
+                if name == f"{place}.{field}":
+                    holder.extra.pop(field)
+                    holder.extra = holder.extra or None
+                    found = True
+    return found
 
 
 def _leave_out_opaque(request: LLMRequest, name: str, refused: str | None) -> None:
