@@ -38,7 +38,6 @@ _RESPONSE_FORMAT = _Decoder(wire.WireResponseFormat)
 _REASONING = _Decoder(wire.WireReasoning)
 _STREAM_OPTIONS = _Decoder(wire.StreamOptions)
 _MODALITIES = _Decoder(list[str])
-_OBJECTS = _Decoder(list[dict[str, msgspec.Raw]])
 
 _PLAIN: dict[str, _Decoder[Any]] = {
     "stream": _BOOLEAN,
@@ -91,7 +90,7 @@ def decode_request(body: bytes) -> LLMRequest:
                 read(request, raw)
             except RequestError as error:
                 if name == "tools":
-                    decode_parameter(_OBJECTS, name, raw)  # no vendor takes anything else
+                    raise  # no vendor takes anything but a list of objects
                 note(error, request.unread)
                 request.extra[name] = raw
         elif name in HINTS:
@@ -213,7 +212,7 @@ def _read_response_format(request: LLMRequest, raw: msgspec.Raw) -> None:
 
 
 def _read_tools(request: LLMRequest, raw: msgspec.Raw) -> None:
-    request.tools += decode_tools(raw)
+    request.tools += decode_tools(raw, request.unread)
 
 
 def _read_functions(request: LLMRequest, raw: msgspec.Raw) -> None:

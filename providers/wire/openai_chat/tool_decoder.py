@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from providers.model import JSONObject, Tool
+from providers.errors import RequestError
+from providers.model import JSONObject, Tool, Unread
 from providers.wire.extra_fields import names_of, split_fields
 from providers.wire.json_text import UNREADABLE
 from providers.wire.openai_chat import request_structs as wire
 from providers.wire.openai_chat.api import API
-from providers.wire.openai_chat.request_errors import decode_parameter, required
+from providers.wire.openai_chat.request_errors import decode_parameter, note, required
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -35,14 +36,17 @@ _FUNCTION = msgspec.json.Decoder(wire.FunctionDefinition)
 _IN_TOOL = {"function": names_of(wire.FunctionDefinition)}
 
 
-def decode_tools(raw: Raw) -> list[Tool]:
-    """The parameter `tools`. Raises `RequestError` that names the field."""
+def decode_tools(raw: Raw, unread: dict[str, Unread]) -> list[Tool]:
+    """The parameter `tools`. Raises `RequestError` if it is no list of objects.
+
+    A tool that is not what OpenAI defines stays whole, as one that the vendor runs, and is noted in `unread`.
+    """
     try:
         tools = _TOOLS.decode(raw)
     except UNREADABLE:
-        return _one_by_one(raw)
+        return _one_by_one(raw, unread)
     if any(tool.type != "function" or tool.function is None for tool in tools):
-        return _one_by_one(raw)
+        return _one_by_one(raw, unread)
     return [_function(tool.function, tool.cache_control) for tool in tools if tool.function is not None]
 
 
@@ -62,8 +66,26 @@ def decode_functions(raw: Raw) -> list[Tool]:
     return tools
 
 
-def _one_by_one(raw: Raw) -> list[Tool]:
-    return [_tool(item, f"tools[{index}]") for index, item in enumerate(_items(raw, "tools"))]
+def _one_by_one(raw: Raw, unread: dict[str, Unread]) -> list[Tool]:
+    tools: list[Tool] = []
+    for index, item in enumerate(_items(raw, "tools")):
+        param = f"tools[{index}]"
+        whole = decode_parameter(_OBJECT, param, item)
+        try:
+            tools.append(_tool(item, whole, param))
+        except RequestError as error:
+            note(error, unread)
+            tools.append(Tool(name=_name_in(whole), kind="opaque", api=API, raw=whole))
+    return tools
+
+
+def _name_in(tool: JSONObject) -> str:
+    """What a tool is called, wherever it says so."""
+    for at in (tool.get("function"), tool.get("custom"), tool):
+        name = at.get("name") if isinstance(at, dict) else None
+        if isinstance(name, str):
+            return name
+    return str(tool.get("type"))
 
 
 def _items(raw: Raw, name: str) -> list[Raw]:
@@ -71,7 +93,7 @@ def _items(raw: Raw, name: str) -> list[Raw]:
     return items
 
 
-def _tool(raw: Raw, param: str) -> Tool:
+def _tool(raw: Raw, whole: JSONObject, param: str) -> Tool:
     head = decode_parameter(_HEAD, param, raw)
     if head.type == "function":
         pruned, extra = split_fields(raw, names_of(wire.WireTool), _IN_TOOL)
@@ -79,7 +101,6 @@ def _tool(raw: Raw, param: str) -> Tool:
         if tool.function is None:
             raise required(f"{param}.function")
         return _with_own(_function(tool.function, tool.cache_control), extra)
-    whole = decode_parameter(_OBJECT, param, raw)
     if head.type != "custom":
         return Tool(name=head.type, kind="opaque", api=API, raw=whole)
     custom = decode_parameter(_CUSTOM, param, raw)

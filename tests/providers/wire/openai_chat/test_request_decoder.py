@@ -253,6 +253,14 @@ def test_what_vendors_may_take_is_told_where_it_has_to_be_translated(
             assert caught.value.code in ("invalid_type", "invalid_value", "missing_required_parameter")
 
 
+def test_a_tool_that_cannot_be_read_is_still_seen() -> None:
+    odd = {"type": "function", "function": {"name": "f", "parameters": "{}"}}
+    flat = {"type": "function", "name": "g"}
+    request = decode(tools=[odd, flat, {"type": "function", "function": {"name": "h"}}])
+    assert [(tool.name, tool.kind) for tool in request.tools] == [("f", "opaque"), ("g", "opaque"), ("h", "function")]
+    assert list(request.unread) == ["tools[0].function.parameters", "tools[1].function"]
+
+
 def test_missing_altogether() -> None:
     for body, param in ((b'{"messages":[]}', "model"), (b'{"model":"m"}', "messages")):
         with pytest.raises(RequestError) as caught:
