@@ -116,7 +116,7 @@ def _fill_parameters(body: Body) -> None:
         function = tool.get("function")
         if isinstance(function, msgspec.Raw):
             function = _FIELDS.decode(function) if is_object(function) else None
-        fields: Body | None = function
+        fields: Body | None = function if isinstance(function, dict) else None  # a vendor's tool may hold anything
         if fields is not None and plain(fields.get("parameters")) is None:
             tool["function"] = {**fields, "parameters": {"type": "object", "properties": {}}}
             changed = True

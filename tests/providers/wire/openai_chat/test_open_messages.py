@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from providers.errors import RequestError
 from providers.model import LLMRequest, OpaquePart, TextPart, ToolCallPart
 from providers.wire import load_wire
 from providers.wire.base import Translation
-from providers.wire.openai_chat import WIRE
+from providers.wire.openai_chat import WIRE, mistral
+from providers.wire.openai_chat.dialect import Dialect
+from providers.wire.openai_chat.dialect_request import encode_in_dialect, relay_in_dialect
 
 OTHERS = ("anthropic-messages", "bedrock-converse", "cohere-chat", "gemini-generate", "openai-responses", "ollama-chat")
 HI = {"role": "user", "content": "Hi"}
@@ -153,6 +158,44 @@ def test_what_an_sdk_sends_back_of_an_answer_is_not_named() -> None:
     translation = Translation("anthropic-messages")
     load_wire("anthropic-messages").encode_request(request, "m", translation)
     assert translation.dropped == []
+
+
+_NAMES = ["type", "role", "content", "text", "name", "id", "function", "tool_calls", "image_url", "input_audio", "file"]
+_WORDS = ["user", "assistant", "tool", "text", "image_url", "file", "function", "custom", "wizard", "input_audio"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=5),
+    max_leaves=10,
+)
+_MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool", "function", "wizard"])},
+    optional={name: _JSON for name in _NAMES if name != "role"},
+)
+_TOOL = st.fixed_dictionaries({}, optional={"type": _JSON, "function": _JSON, "custom": _JSON, "name": _JSON})
+_PARAMETERS = ("tool_choice", "stop", "response_format", "reasoning", "functions", "user", "logit_bias")
+DIALECTS = [
+    (mistral.DIALECT, mistral.patch_message),
+    (Dialect(developer_role="system", message_names=False, tool_parameters=True), None),
+]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    messages=st.lists(_MESSAGE, min_size=1, max_size=3),
+    tools=st.lists(_TOOL, max_size=2),
+    fields=st.dictionaries(st.sampled_from(_PARAMETERS), _JSON),
+)
+def test_whatever_is_read_is_sent_or_told(messages: list[Any], tools: list[Any], fields: dict[str, Any]) -> None:
+    body = json.dumps({"model": "m", "messages": messages, "tools": tools, **fields}).encode()
+    with contextlib.suppress(RequestError):
+        request = WIRE.decode_request(body)
+        for dialect, patch in DIALECTS:
+            for send in (relay_in_dialect, encode_in_dialect):
+                with contextlib.suppress(RequestError):
+                    send(request, "m", Translation("openai-chat", drop_unsupported=True), dialect, patch)
+        for api in (*OTHERS, "openai-chat"):
+            with contextlib.suppress(RequestError):
+                load_wire(api).encode_request(request, "m", Translation(api, drop_unsupported=True))
 
 
 def test_the_index_of_a_streamed_call_says_nothing() -> None:
