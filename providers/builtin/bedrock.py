@@ -128,7 +128,11 @@ class BedrockProvider(WireProvider):
         body: dict[str, object] = dict(FIELDS.decode(encoded.body))
         if self._fields:
             translated = body.get("additionalModelRequestFields")
-            own = FIELDS.decode(translated) if isinstance(translated, msgspec.Raw) else {}
+            own: dict[str, object] = dict(FIELDS.decode(translated)) if isinstance(translated, msgspec.Raw) else {}
+            if isinstance(betas := own.get("anthropic_beta"), msgspec.Raw):  # the client's, beside the configuration's
+                configured = self._fields.get("anthropic_beta")
+                wanted = [*(configured if isinstance(configured, list) else []), *msgspec.json.decode(betas)]
+                own["anthropic_beta"] = list(dict.fromkeys(wanted))
             body["additionalModelRequestFields"] = {**self._fields, **own}
         if self._guardrail:
             body["guardrailConfig"] = self._guardrail

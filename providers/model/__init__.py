@@ -32,6 +32,7 @@ from providers.model.request import (
     ServiceRequest,
     Tool,
     ToolChoice,
+    Unread,
 )
 from providers.model.response import (
     FINISH_REASONS,
@@ -90,6 +91,7 @@ __all__ = [
     "ToolCallPart",
     "ToolChoice",
     "ToolResultPart",
+    "Unread",
     "Usage",
     "chunk_of_whole",
     "finish_chunk",

@@ -41,6 +41,9 @@ class _Part(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", 
     """The part's place in its message. A delta extends the part that has this index."""
     cache_control: JSONObject | None = None
     """A prompt-cache breakpoint after this part, in Anthropic's form (`{"type": "ephemeral", ...}`). Requests only."""
+    extra: dict[str, msgspec.Raw] | None = None
+    """Fields of the client's API that the model has no field for, as they came: they go back to that API, and are named
+    to clients of it where another one is asked. A dot stands before a field of an object in the part. Requests only."""
 
 
 class TextPart(_Part, tag="text"):
@@ -134,6 +137,8 @@ class OpaquePart(_Part, tag="opaque"):
     kind: str = ""
     """The block's own type in its API (`server_tool_use`, `web_search_tool_result` ...)."""
     api: str = ""
+    place: str = ""
+    """Where it stood in the client's request, as that API's errors name a place (`messages[2].content[0]`)."""
     raw: msgspec.Raw = msgspec.Raw(b"")
     """The block's JSON as it came (in a stream: as it started)."""
     input: str = ""

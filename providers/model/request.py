@@ -21,6 +21,8 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str | None = None
     is_instructions: bool = False
     """It stood outside the conversation, in a parameter of its own (OpenAI Responses' `instructions`)."""
+    extra: dict[str, msgspec.Raw] | None = None
+    """Fields of the client's API that the model has no field for, as they came. See `TextPart.extra`."""
 
     @property
     def text(self) -> str:
@@ -126,6 +128,13 @@ class RequestNotes(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The provider's response headers that may go on to a client of the same API (names in lower case)."""
 
 
+class Unread(msgspec.Struct, gc=False):
+    """What is wrong with a field, for a client that asks another API: see `LLMRequest.unread`."""
+
+    message: str
+    code: str | None = None
+
+
 class ServiceRequest(Protocol):
     """What any request to a provider has, whatever it asks for."""
 
@@ -176,6 +185,11 @@ class LLMRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     bound: dict[str, str] = {}
     """Parameters that lean on what the client's API stores or runs, each with the reason why no other API can honour
     it. Without them the answer would be senseless, so they are refused even under `dropUnsupported`."""
+
+    unread: dict[str, Unread] = {}
+    """Fields that are not what the client's API defines, by their names as the client spelled them. A provider of that
+    API may know them as they came (they are in an `extra`); another API cannot be told them, so there they are wrong,
+    even under `dropUnsupported`."""
 
     metadata: RequestMetadata = msgspec.field(default_factory=RequestMetadata)
     raw: RawBody | None = None

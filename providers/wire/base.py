@@ -93,10 +93,11 @@ class Translation:
         if name not in self.dropped:
             self.dropped.append(name)
 
-    def refuse(self, param: str, why: str = "", *, spelled: bool = False) -> None:
+    def refuse(self, param: str, why: str = "", *, spelled: bool = False, dropped_as: str = "") -> None:
+        """`dropped_as`: the name to drop it by, where `param` is the one place among many of its kind."""
         if not self.drop_unsupported and not (self.counts and param in _NO_INPUT):
             raise UnsupportedParameterError(param if spelled else self.spell(param), self.target, why)
-        self.drop(param, spelled=spelled)
+        self.drop(dropped_as or param, spelled=spelled and not dropped_as)
 
     def spell(self, param: str) -> str:
         """A parameter's name as the client knows it."""

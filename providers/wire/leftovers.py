@@ -25,17 +25,28 @@ _TOOL_FIELDS = frozenset({"type", "name", "description", "parameters", "input_sc
 """What the model in the middle has fields for, as the APIs call it."""
 
 
-def refuse_unknown(request: LLMRequest, translation: Translation) -> None:
+_HEADERS = ("anthropic-beta",)
+"""Headers of a client's API that change what its provider does."""
+
+
+def refuse_unknown(request: LLMRequest, translation: Translation, *, told: Collection[str] = ()) -> None:
     """What the model in the middle has no field for: parameters are refused, or dropped if they are hints; a function's
-    further fields (`input_examples`, `defer_loading` ...) are dropped."""
+    further fields (`input_examples`, `defer_loading` ...) are dropped, and so are headers. `told`: those that the wire
+    itself has taken care of."""
+    for name in _HEADERS:
+        if name in request.metadata.headers and name not in told:
+            translation.drop(name)
     for name in request.extra:
         translation.refuse(name, spelled=True)
     for name in request.hints:
         translation.drop(name, spelled=True)
     for tool in request.tools:
         if tool.kind == "function":
-            for name in tool.raw or {}:
-                if name not in _TOOL_FIELDS:
+            for name, value in (tool.raw or {}).items():
+                if name == "function" and isinstance(value, dict):  # Chat Completions has it one level deeper
+                    for inner in value:
+                        translation.drop(f"tools[].function.{inner}")
+                elif name not in _TOOL_FIELDS:
                     translation.drop(f"tools[].{name}")
 
 

@@ -68,7 +68,7 @@ WRONG_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "no messages": ({"messages": None}, "messages"),
     "messages is text": ({"messages": "hi"}, "messages"),
     "a message without role": ({"messages": [{"content": "hi"}]}, "messages[0].role"),
-    "an unknown role": ({"messages": [*HI, {"role": "wizard", "content": "hi"}]}, "messages[1].role"),
+    "a role that is a number": ({"messages": [*HI, {"role": 5, "content": "hi"}]}, "messages[1].role"),
     "a part of no type": ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, "messages[0].content[0]"),
     "temperature is text": ({"temperature": "hot"}, "temperature"),
     "stream is text": ({"stream": "yes"}, "stream"),
@@ -89,13 +89,51 @@ async def test_a_wrong_field_is_a_400_that_names_it(api: str, change: dict[str, 
     assert field.replace("[", ".").replace("]", "") in error["message"].replace("[", ".").replace("]", "")
 
 
+UNKNOWN_ROLE = [*HI, {"role": "wizard", "content": "hi"}]
+
+
+async def test_an_unknown_role_is_a_400_where_no_vendor_has_it() -> None:
+    async with refusing("anthropic-messages") as (_, gateway), gateway.http() as http:
+        for api in ("anthropic-messages", "openai-chat"):
+            answer = await http.post(PATHS[api], json={**body_for(api), "messages": UNKNOWN_ROLE})
+            assert answer.status_code == 400
+            assert "wizard" in error_of(api, answer)["message"]
+    assert error_of("openai-chat", answer)["param"] == "messages[1].role"
+
+
+async def test_what_only_a_vendor_knows_reaches_it_as_it_came() -> None:
+    part = {"type": "video", "video": ["https://h/1.jpg"], "fps": 2}
+    body = {
+        **body_for("openai-chat", stream=False),
+        "messages": [*UNKNOWN_ROLE, {"role": "user", "content": [part]}],
+        "reasoning_effort": 3,
+        "reasoning": True,
+    }
+    async with gateway_to("openai-chat", Play(WHOLE["openai-chat"])) as (upstream, gateway), gateway.http() as http:
+        answer = await http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200
+        assert "x-triway-dropped" not in answer.headers
+        sent = json.loads(upstream.requests[0].body)
+    assert {**sent, "model": body["model"]} == body
+
+
+async def test_content_that_cannot_be_said_is_a_400_that_names_its_place() -> None:
+    asked = [
+        {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "container_upload", "file_id": "f"}]}
+    ]
+    async with refusing("openai-chat") as (_, gateway), gateway.anthropic() as client:
+        with pytest.raises(anthropic.BadRequestError, match="container_upload") as error:
+            await client.messages.create(model="m", messages=asked, max_tokens=9)  # type: ignore[arg-type]
+    assert "messages.0.content.1" in error.value.message
+
+
 async def test_the_sdks_raise_bad_request_errors() -> None:
     async with refusing("openai-chat") as (_, gateway):
         async with gateway.openai() as client:
             with pytest.raises(openai.BadRequestError) as error:
-                await client.chat.completions.create(model="m", messages=[{"role": "wizard"}])  # type: ignore[typeddict-item]
+                await client.chat.completions.create(model="m", messages=[{"content": "hi"}])  # type: ignore[typeddict-item]
             assert error.value.param == "messages[0].role"
-            assert "wizard" in error.value.message or "role" in error.value.message
+            assert "role" in error.value.message
         async with gateway.anthropic() as other:
             with pytest.raises(anthropic.BadRequestError) as also:
                 await other.messages.create(model="m", messages=HI, max_tokens=9, extra_body={"temperature": "hot"})

@@ -14,9 +14,11 @@ from msgspec import Raw
 
 from providers.errors import RequestError
 from providers.wire.anthropic_messages.structs import TYPED
+from providers.wire.extra_fields import Extra, OpenReader
 from providers.wire.json_text import UNREADABLE
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>.*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
@@ -32,6 +34,16 @@ def read(decoder: msgspec.json.Decoder[T], raw: Raw, param: str) -> T:
     """The value, or the `RequestError` that names the field inside it which is wrong."""
     try:
         return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        _explain(error, param)
+    except UNREADABLE:
+        refuse(param, "not valid JSON in UTF-8")
+
+
+def read_open(reader: OpenReader[S], raw: Raw, param: str) -> tuple[S, Extra | None]:
+    """The value and its unknown fields, or the `RequestError` that names the field inside it which is wrong."""
+    try:
+        return reader.read(raw)
     except msgspec.ValidationError as error:
         _explain(error, param)
     except UNREADABLE:

@@ -7,26 +7,31 @@ from msgspec import Raw
 
 from providers.model import FilePart, ImagePart, OpaquePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from providers.wire.anthropic_messages.blocks import decode_citation
-from providers.wire.anthropic_messages.fields import one_of, read, refuse, type_of
+from providers.wire.anthropic_messages.fields import one_of, read, read_open, refuse, type_of
 from providers.wire.anthropic_messages.structs import (
     API,
-    REDACTED_BLOCK,
     SIGNATURE_FORMAT,
-    TEXT_BLOCK,
-    THINKING_BLOCK,
-    TOOL_USE_BLOCK,
     DocumentBlock,
     ImageBlock,
+    RedactedThinkingBlock,
     Source,
+    TextBlock,
+    ThinkingBlock,
     ToolResultBlock,
+    ToolUseBlock,
 )
+from providers.wire.extra_fields import OpenReader
 from providers.wire.json_text import is_object, text_of
 from providers.wire.seals import unseal
 
 _CONTENT = msgspec.json.Decoder(str | list[Raw])
-_IMAGE = msgspec.json.Decoder(ImageBlock)
-_DOCUMENT = msgspec.json.Decoder(DocumentBlock)
-_TOOL_RESULT = msgspec.json.Decoder(ToolResultBlock)
+_TEXT = OpenReader(TextBlock, "type")
+_IMAGE = OpenReader(ImageBlock, "type")
+_DOCUMENT = OpenReader(DocumentBlock, "type")
+_THINKING = OpenReader(ThinkingBlock, "type")
+_REDACTED = OpenReader(RedactedThinkingBlock, "type")
+_TOOL_USE = OpenReader(ToolUseBlock, "type")
+_TOOL_RESULT = OpenReader(ToolResultBlock, "type")
 
 _SOURCE_FIELDS = {
     "base64": ("media_type", "data"),
@@ -56,11 +61,13 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
         refuse(f"{param}.type", f"'{kind}' blocks cannot stand in a message of role '{role}'")
     match kind:
         case "text":
-            text = read(TEXT_BLOCK, raw, param)
+            text, extra = read_open(_TEXT, raw, param)
             citations = [decode_citation(citation) for citation in text.citations or ()]
-            return TextPart(index=index, text=text.text, citations=citations, cache_control=text.cache_control)
+            return TextPart(
+                index=index, text=text.text, citations=citations, cache_control=text.cache_control, extra=extra
+            )
         case "image":
-            image = read(_IMAGE, raw, param)
+            image, extra = read_open(_IMAGE, raw, param)
             source = _source(image.source, ("base64", "url", "file"), f"{param}.source")
             return ImagePart(
                 index=index,
@@ -69,17 +76,19 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
                 media_type=source.media_type,
                 file_id=source.file_id,
                 cache_control=image.cache_control,
+                extra=extra,
             )
         case "document":
             return _document(raw, index, param)
         case "thinking":
-            thinking = read(THINKING_BLOCK, raw, param)
+            thinking, extra = read_open(_THINKING, raw, param)
             signature = thinking.signature or ""
-            return _signed(ReasoningPart(index=index, text=thinking.thinking, signature=signature))
+            return _signed(ReasoningPart(index=index, text=thinking.thinking, signature=signature, extra=extra))
         case "redacted_thinking":
-            return _signed(ReasoningPart(index=index, redacted=read(REDACTED_BLOCK, raw, param).data))
+            redacted, extra = read_open(_REDACTED, raw, param)
+            return _signed(ReasoningPart(index=index, redacted=redacted.data, extra=extra))
         case "tool_use":
-            call = read(TOOL_USE_BLOCK, raw, param)
+            call, extra = read_open(_TOOL_USE, raw, param)
             if not is_object(call.input):
                 refuse(f"{param}.input", "expected object")
             return ToolCallPart(
@@ -88,11 +97,12 @@ def _decode_block(raw: Raw, index: int, role: str, param: str) -> Part:
                 name=call.name,
                 arguments=text_of(call.input),
                 cache_control=call.cache_control,
+                extra=extra,
             )
         case "tool_result":
             return _tool_result(raw, index, param)
         case _:
-            return OpaquePart(index=index, kind=kind, api=API, raw=raw)
+            return OpaquePart(index=index, kind=kind, api=API, place=param, raw=raw)
 
 
 def _signed(part: ReasoningPart) -> ReasoningPart:
@@ -104,9 +114,9 @@ def _signed(part: ReasoningPart) -> ReasoningPart:
 
 
 def _document(raw: Raw, index: int, param: str) -> Part:
-    document = read(_DOCUMENT, raw, param)
+    document, extra = read_open(_DOCUMENT, raw, param)
     if document.source.type == "content":  # blocks inside a document: no other API has that
-        return OpaquePart(index=index, kind="document", api=API, raw=raw)
+        return OpaquePart(index=index, kind="document", api=API, place=param, raw=raw)
     source = _source(document.source, ("base64", "text", "url", "file", "content"), f"{param}.source")
     is_text = source.type == "text"
     return FilePart(
@@ -120,6 +130,7 @@ def _document(raw: Raw, index: int, param: str) -> Part:
         context=document.context,
         citations=document.citations.enabled if document.citations is not None else None,
         cache_control=document.cache_control,
+        extra=extra,
     )
 
 
@@ -131,7 +142,7 @@ def _source(source: Source, known: tuple[str, ...], param: str) -> Source:
 
 
 def _tool_result(raw: Raw, index: int, param: str) -> ToolResultPart:
-    result = read(_TOOL_RESULT, raw, param)
+    result, extra = read_open(_TOOL_RESULT, raw, param)
     content: list[Part] = []
     if isinstance(result.content, str):
         content = [TextPart(text=result.content)]
@@ -146,4 +157,5 @@ def _tool_result(raw: Raw, index: int, param: str) -> ToolResultPart:
         content=content,
         is_error=result.is_error or False,
         cache_control=result.cache_control,
+        extra=extra,
     )

@@ -25,10 +25,11 @@ from providers.model import (
     ToolChoice,
     ToolResultPart,
 )
-from providers.wire.anthropic_messages.fields import one_of, read, refuse
+from providers.wire.anthropic_messages.fields import one_of, read, read_open, refuse
 from providers.wire.anthropic_messages.parameters import HINTS
 from providers.wire.anthropic_messages.request_blocks import decode_content
 from providers.wire.anthropic_messages.structs import API, OBJECT
+from providers.wire.extra_fields import OpenReader
 from providers.wire.json_text import FIELDS, UNREADABLE
 
 
@@ -79,7 +80,7 @@ _FLOAT = msgspec.json.Decoder(float)
 _BOOL = msgspec.json.Decoder(bool)
 _STRINGS = msgspec.json.Decoder(list[str])
 _RAWS = msgspec.json.Decoder(list[Raw])
-_MESSAGE = msgspec.json.Decoder(_Message)
+_MESSAGE = OpenReader(_Message)
 _FUNCTION = msgspec.json.Decoder(_Function)
 _SERVER_TOOL = msgspec.json.Decoder(_ServerTool)
 _TOOL_CHOICE = msgspec.json.Decoder(_ToolChoice)
@@ -177,13 +178,14 @@ def _messages(request: LLMRequest, raw: Raw) -> None:
         refuse("messages", "at least one message is required")
     for index, item in enumerate(items):
         param = f"messages.{index}"
-        message = read(_MESSAGE, item, param)
+        message, extra = read_open(_MESSAGE, item, param)
         role = one_of(message.role, ("user", "assistant", "system"), f"{param}.role")
         content = decode_content(message.content, role, f"{param}.content")
         if role == "user":
-            _split_turn(request.messages, Message(role="user", content=content))
+            _split_turn(request.messages, Message(role="user", content=content, extra=extra))
         else:
-            request.messages.append(Message(role="system" if role == "system" else "assistant", content=content))
+            turn = Message(role="system" if role == "system" else "assistant", content=content, extra=extra)
+            request.messages.append(turn)
 
 
 def _split_turn(messages: list[Message], turn: Message) -> None:
@@ -195,7 +197,7 @@ def _split_turn(messages: list[Message], turn: Message) -> None:
     for part in turn.content:
         role: Literal["tool", "user"] = "tool" if isinstance(part, ToolResultPart) else "user"
         if current is None or current.role != role:
-            current = Message(role=role)
+            current = Message(role=role, extra=turn.extra if current is None else None)
             messages.append(current)
         part.index = len(current.content)
         current.content.append(part)

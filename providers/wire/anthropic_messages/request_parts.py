@@ -31,6 +31,7 @@ from providers.wire.anthropic_messages.response_encoder import encode_opaque
 from providers.wire.anthropic_messages.structs import API, SIGNATURE_FORMAT
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
+from providers.wire.extra_fields import put_back
 from providers.wire.json_text import json_object
 from providers.wire.media_types import media_type_of_name
 
@@ -75,7 +76,7 @@ class PartEncoder:
             case RefusalPart():
                 block = {"type": "text", "text": part.text} if part.text.strip() else None
             case ReasoningPart():
-                return self._reasoning(part)
+                block = self._reasoning(part)
             case ToolCallPart():
                 block = self._tool_call(part)
             case ToolResultPart():
@@ -88,13 +89,16 @@ class PartEncoder:
                 self._translation.refuse("messages.content.input_audio", "the API takes no audio")
                 return None
             case OpaquePart():
-                raw = encode_opaque(part)
-                if raw is None:
-                    self._translation.drop(part.kind, spelled=True)
-                return raw
-        if block is not None and part.cache_control is not None:
-            block["cache_control"] = part.cache_control
+                return encode_opaque(part)
+        if block is not None:
+            if part.cache_control is not None:
+                block["cache_control"] = part.cache_control
+            self._put_back(block, part)
         return block
+
+    def _put_back(self, block: dict[str, object], part: Part) -> None:
+        if self._own:
+            put_back(block, part.extra)
 
     def _text(self, part: TextPart) -> dict[str, object] | None:
         if not part.text.strip():
@@ -137,6 +141,7 @@ class PartEncoder:
             block["is_error"] = True
         if part.cache_control is not None:
             block["cache_control"] = part.cache_control
+        self._put_back(block, part)
         return block
 
     def _image(self, part: ImagePart) -> dict[str, object] | None:

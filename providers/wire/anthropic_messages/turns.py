@@ -14,15 +14,18 @@ from providers.model import LLMRequest, Message
 from providers.wire.anthropic_messages.request_parts import Block, PartEncoder
 from providers.wire.anthropic_messages.structs import API
 from providers.wire.base import Translation
+from providers.wire.extra_fields import Extra
+from providers.wire.leftover_parts import messages_for
 
 
 class Turn:
     """One turn in the making."""
 
-    __slots__ = ("blocks", "results", "role")
+    __slots__ = ("blocks", "extra", "results", "role")
 
     def __init__(self, role: str) -> None:
         self.role = role
+        self.extra: Extra = {}
         self.results: list[Block] = []
         self.blocks: list[Block] = []
 
@@ -33,7 +36,7 @@ def encode_turns(request: LLMRequest, translation: Translation) -> tuple[list[Bl
     own = request.metadata.api == API
     system: list[Block] = []
     turns: list[Turn] = []
-    for message in request.messages:
+    for message in messages_for(API, request, translation):
         if message.name is not None:
             translation.drop("messages.name")
         role = _role(message, keep_system=own and bool(turns))
@@ -43,6 +46,8 @@ def encode_turns(request: LLMRequest, translation: Translation) -> tuple[list[Bl
         if not turns or turns[-1].role != role:
             turns.append(Turn(role))
         turn = turns[-1]
+        if own:
+            turn.extra.update(message.extra or {})
         if message.role == "tool":
             turn.results += encoder.results(message.content)
         elif role == "system":
@@ -50,7 +55,9 @@ def encode_turns(request: LLMRequest, translation: Translation) -> tuple[list[Bl
         else:
             turn.blocks += encoder.blocks(message.content)
     messages: list[dict[str, object]] = [
-        {"role": turn.role, "content": [*turn.results, *turn.blocks]} for turn in turns if turn.results or turn.blocks
+        {"role": turn.role, "content": [*turn.results, *turn.blocks], **turn.extra}
+        for turn in turns
+        if turn.results or turn.blocks
     ]
     if not messages:
         param = translation.spell("messages")

@@ -16,6 +16,7 @@ dropped and named.
 | stop | stopSequences; Claude is asked to tell which one matched |
 | metadata.user_id | requestMetadata, which goes to the account's own logs, if it fits |
 | seed | dropped |
+| the header anthropic-beta | Claude's own `anthropic_beta`, as far as it is taken (see `betas`); else dropped |
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import msgspec
 from providers.model import LLMRequest, ResponseFormat, Tool
 from providers.wire.anthropic_messages.thinking import choice_that_fits
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.bedrock_converse.betas import HEADER, betas_of
 from providers.wire.bedrock_converse.families import CLAUDE, Family, family_of
 from providers.wire.bedrock_converse.media import Block
 from providers.wire.bedrock_converse.request_messages import MessageEncoder
@@ -77,6 +79,8 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
         _format(request.response_format, output_config, translation)
     if output_config:
         fields["outputConfig"] = output_config
+    if family is CLAUDE and (betas := betas_of(request, translation)):
+        own["anthropic_beta"] = betas
     if own:
         fields["additionalModelRequestFields"] = own
     if request.stop and family is CLAUDE:
@@ -86,7 +90,7 @@ def request_fields(request: LLMRequest, model: str, translation: Translation) ->
             fields["requestMetadata"] = {"user_id": user}
         else:
             translation.drop("user")
-    refuse_unknown(request, translation)
+    refuse_unknown(request, translation, told=(HEADER,) if family is CLAUDE else ())
     return fields
 
 

@@ -36,6 +36,7 @@ from providers.wire.bedrock_converse.families import Family
 from providers.wire.bedrock_converse.media import Block, MediaEncoder
 from providers.wire.bedrock_converse.reasoning import CLAUDE_FORMAT, encode_redacted
 from providers.wire.json_text import json_object
+from providers.wire.leftover_parts import messages_for
 
 _ID_REFUSED = re.compile(r"[^a-zA-Z0-9_.:-]")
 _MAX_ID = 64
@@ -64,7 +65,7 @@ class MessageEncoder:
         """The `system` blocks and the `messages`. Raises `RequestError` if there is no turn to send."""
         system: list[Block] = []
         turns: list[_Turn] = []
-        for message in request.messages:
+        for message in messages_for("", request, self._translation):
             if message.name is not None:
                 self._translation.drop("messages.name")
             if message.role in ("system", "developer"):
@@ -133,8 +134,7 @@ class MessageEncoder:
             case AudioPart():
                 return self._media.audio(part)
             case OpaquePart():
-                self._translation.drop(part.kind, spelled=True)
-                return None
+                return None  # `messages_for` leaves none
 
     def _reasoning(self, part: ReasoningPart) -> Block | None:
         if part.redacted and (blob := encode_redacted(part.redacted, part.format)) is not None:

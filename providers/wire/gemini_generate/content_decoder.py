@@ -24,6 +24,7 @@ from providers.model import (
     ToolCallPart,
     ToolResultPart,
 )
+from providers.wire.extra_fields import Extra, OpenReader
 from providers.wire.gemini_generate.candidate_reader import arguments_of, kind_of
 from providers.wire.gemini_generate.function_result import read_response
 from providers.wire.gemini_generate.media import decode_file, decode_inline
@@ -37,7 +38,7 @@ from providers.wire.gemini_generate.structs import (
     given,
 )
 from providers.wire.json_text import FIELDS, is_object, text_of
-from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, required
+from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, read_open, required
 
 
 class _RequestContent(msgspec.Struct, rename="camel"):
@@ -46,8 +47,8 @@ class _RequestContent(msgspec.Struct, rename="camel"):
 
 
 _RAWS = msgspec.json.Decoder(list[Raw])
-_CONTENT = msgspec.json.Decoder(_RequestContent)
-_PART = msgspec.json.Decoder(WirePart)
+_CONTENT = OpenReader(_RequestContent)
+_PART = OpenReader(WirePart)
 _STRING = msgspec.json.Decoder(str)
 
 _ROLES: dict[str, Literal["user", "assistant"]] = {
@@ -73,14 +74,14 @@ def decode_contents(raw: Raw, param: str = "contents") -> list[Message]:
     messages: list[Message] = []
     for place, item in enumerate(items):
         where = f"{param}[{place}]"
-        content = decode_parameter(_CONTENT, where, item)
+        content, extra = read_open(_CONTENT, where, item)
         role = _ROLES.get(content.role or "")
         if role is None:
             raise invalid_value(f"{where}.role", "one of 'user', 'model'", repr(content.role))
         reader = _ContentReader(role, calls, place)
         for number, part in enumerate(decode_list(content.parts, f"{where}.parts") if given(content.parts) else ()):
             reader.read(part, f"{where}.parts[{number}]", number)
-        _add_turn(messages, Message(role=role, content=reader.parts()))
+        _add_turn(messages, Message(role=role, content=reader.parts(), extra=extra))
     return messages
 
 
@@ -88,11 +89,11 @@ def decode_system(raw: Raw, param: str = "systemInstruction") -> Message:
     """The parameter `systemInstruction`: a content, or just its text."""
     if text_of(raw).startswith('"'):
         return Message(role="system", content=[TextPart(text=decode_parameter(_STRING, param, raw))])
-    content = decode_parameter(_CONTENT, param, raw)
+    content, extra = read_open(_CONTENT, param, raw)
     reader = _ContentReader("user", _Calls(), 0)
     for number, part in enumerate(decode_list(content.parts, f"{param}.parts") if given(content.parts) else ()):
         reader.read(part, f"{param}.parts[{number}]", number)
-    return Message(role="system", content=reader.parts())
+    return Message(role="system", content=reader.parts(), extra=extra)
 
 
 def _add_turn(messages: list[Message], turn: Message) -> None:
@@ -104,7 +105,7 @@ def _add_turn(messages: list[Message], turn: Message) -> None:
     for part in turn.content:
         role: Literal["tool", "user"] = "tool" if isinstance(part, ToolResultPart) else "user"
         if current is None or current.role != role:
-            current = Message(role=role)
+            current = Message(role=role, extra=turn.extra if current is None else None)
             messages.append(current)
         part.index = len(current.content)
         current.content.append(part)
@@ -142,6 +143,8 @@ class _ContentReader:
         self._parts: list[Part] = []
         self._thoughts: list[str] = []
         """Pieces of a thought that nobody has signed yet: a signature may follow in a part of its own."""
+        self._extra: Extra = {}
+        """Their unknown fields."""
 
     def parts(self) -> list[Part]:
         """All of them, numbered."""
@@ -152,11 +155,12 @@ class _ContentReader:
 
     def read(self, raw: Raw, param: str, number: int) -> None:
         """Take in one part. Raises `RequestError`."""
-        part = decode_parameter(_PART, param, raw)
+        part, extra = read_open(_PART, param, raw)
         if part.text is not None and self._role == "assistant" and (part.thought or part.thought_signature):
-            self._read_thought(part)
+            self._read_thought(part, extra)
             return
         self._end_thought()
+        before = len(self._parts)
         signature = part.thought_signature or ""
         if part.text is not None:
             self._parts.append(TextPart(text=part.text))
@@ -173,7 +177,10 @@ class _ContentReader:
         elif part.file_data is not None and not self._is_special(raw):
             self._parts.append(decode_file(part.file_data, 0))
         elif kind := kind_of(raw):
-            self._parts.append(OpaquePart(kind=kind, api=API, raw=raw))
+            self._parts.append(OpaquePart(kind=kind, api=API, place=param, raw=raw))
+            return
+        if len(self._parts) > before:
+            self._parts[-1].extra = extra
 
     @staticmethod
     def _is_special(raw: Raw) -> bool:
@@ -181,15 +188,15 @@ class _ContentReader:
         return "videoMetadata" in FIELDS.decode(raw)
 
     def _end_thought(self, signed: ReasoningPart | None = None) -> None:
-        text = "".join(self._thoughts)
-        self._thoughts = []
+        text, extra = "".join(self._thoughts), self._extra
+        self._thoughts, self._extra = [], {}
         if signed is not None:
-            signed.text = text
+            signed.text, signed.extra = text, extra or None
             self._parts.append(signed)
         elif text:
-            self._parts.append(ReasoningPart(text=text))
+            self._parts.append(ReasoningPart(text=text, extra=extra or None))
 
-    def _read_thought(self, part: WirePart) -> None:
+    def _read_thought(self, part: WirePart, extra: Extra | None) -> None:
         """A thought, or any text that has a signature."""
         text, signature = part.text or "", part.thought_signature or ""
         foreign = decode_signature(signature) if signature else None
@@ -197,16 +204,20 @@ class _ContentReader:
             if foreign.redacted:  # such a block has no text
                 self._end_thought()
             else:
-                self._thoughts.append(text)
+                self._think(text, extra)
             self._end_thought(foreign)
         elif not part.thought:
             self._end_thought()
-            self._parts.append(TextPart(text=text, signature=signature))
+            self._parts.append(TextPart(text=text, signature=signature, extra=extra))
         elif signature:
             self._end_thought()
-            self._parts.append(ReasoningPart(text=text, signature=signature, format=GOOGLE_SIGNATURE))
+            self._parts.append(ReasoningPart(text=text, signature=signature, format=GOOGLE_SIGNATURE, extra=extra))
         else:
-            self._thoughts.append(text)
+            self._think(text, extra)
+
+    def _think(self, text: str, extra: Extra | None) -> None:
+        self._thoughts.append(text)
+        self._extra.update(extra or {})
 
     def _read_call(self, call: FunctionCall, signature: str, param: str, number: int) -> None:
         if not call.name:
@@ -226,9 +237,16 @@ class _ContentReader:
             text, part.is_error = read_response(result.response)
             part.content.append(TextPart(text=text))
         for number, raw in enumerate(decode_list(result.parts, f"{where}.parts") if given(result.parts) else ()):
-            media = decode_parameter(_PART, f"{where}.parts[{number}]", raw)
+            place = f"{where}.parts[{number}]"
+            media, extra = read_open(_PART, place, raw)
+            index = len(part.content)
             if media.inline_data is not None:
-                part.content.append(decode_inline(media.inline_data, len(part.content)))
+                part.content.append(decode_inline(media.inline_data, index))
             elif media.file_data is not None:
-                part.content.append(decode_file(media.file_data, len(part.content)))
+                part.content.append(decode_file(media.file_data, index))
+            elif kind := kind_of(raw):
+                part.content.append(OpaquePart(index=index, kind=kind, api=API, place=place, raw=raw))
+                continue
+            if len(part.content) > index:
+                part.content[-1].extra = extra
         return part

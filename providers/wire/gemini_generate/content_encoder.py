@@ -17,7 +17,6 @@ What becomes of the rest:
 | a file at a URL | `fileData` with that URL |
 | a file stored with another provider | refused |
 | `cache_control`, `detail`, a document's name, `context` and `citations`, citations of a text | dropped |
-| an opaque block of another API | dropped |
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
+from providers.wire.extra_fields import Extra, put_back
 from providers.wire.gemini_generate.function_result import write_response
 from providers.wire.gemini_generate.media import audio_type, file_data, inline_data
 from providers.wire.gemini_generate.signatures import VALIDATOR_SKIPPED
@@ -82,12 +82,12 @@ class ContentEncoder:
             if message.role in ("system", "developer"):
                 self._system += self._parts(message.content)
             elif message.role == "assistant":
-                self._add("model", self._answer(message.content))
+                self._add("model", self._answer(message.content), message.extra)
             elif message.role == "tool":
                 results = [part for part in message.content if isinstance(part, ToolResultPart)]
-                self._add("user", [self._result(part) for part in results], results=True)
+                self._add("user", [self._result(part) for part in results], message.extra, results=True)
             else:
-                self._add("user", self._parts(message.content))
+                self._add("user", self._parts(message.content), message.extra)
         self._add_seen()
         if not self._contents:
             param = self._translation.spell("messages")
@@ -96,7 +96,7 @@ class ContentEncoder:
             content.pop("results", None)
         return self._system, self._contents
 
-    def _add(self, role: str, parts: list[WirePart], *, results: bool = False) -> None:
+    def _add(self, role: str, parts: list[WirePart], extra: Extra | None, *, results: bool = False) -> None:
         if not results:
             self._add_seen()
         if not parts:
@@ -104,8 +104,10 @@ class ContentEncoder:
         last = self._contents[-1] if self._contents else None
         if last is not None and last["role"] == role and (role == "model" or (results and "results" in last)):
             last["parts"] += parts
+            self._put_back(last, extra)
             return
         content: WireObject = {"role": role, "parts": parts}
+        self._put_back(content, extra)
         if results:
             content["results"] = True
         self._contents.append(content)
@@ -152,7 +154,9 @@ class ContentEncoder:
         is_googles = part.format == GOOGLE_SIGNATURE and bool(part.signature)
         unsigned = not (part.signature or part.redacted)
         if is_googles or (self._own and unsigned and part.text):
-            return [_signed({"text": part.text, "thought": True}, part.signature)]
+            thought = _signed({"text": part.text, "thought": True}, part.signature)
+            self._put_back(thought, part.extra)
+            return [thought]
         self._translation.drop("messages[].content[reasoning]")
         return []
 
@@ -169,7 +173,7 @@ class ContentEncoder:
             self._translation.drop("messages[].content[].cache_control")
         texts = [inner for inner in part.content if isinstance(inner, TextPart | RefusalPart)]
         others = [inner for inner in part.content if not isinstance(inner, TextPart | RefusalPart)]
-        media = [wire for wire in self._parts(others) if isinstance(wire, dict)]
+        media = self._parts(others)
         text = "".join(inner.text for inner in texts)
         response = write_response(text, is_error=part.is_error)
         result: WireObject = {"id": part.tool_call_id, "name": name, "response": response}
@@ -178,14 +182,26 @@ class ContentEncoder:
             result["parts"] = media
         elif media:
             self._seen += [{"text": f"Result of tool call {part.tool_call_id}:"}, *media]
-        return {"functionResponse": result}
+        wire = {"functionResponse": result}
+        self._put_back(wire, part.extra)
+        return wire
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
     def _parts(self, parts: Iterable[Part]) -> list[WirePart]:
         return [wire for part in parts if (wire := self._part(part)) is not None]
 
+    def _put_back(self, wire: WireObject, extra: Extra | None) -> None:
+        if self._own:
+            put_back(wire, extra)
+
     def _part(self, part: Part) -> WirePart | None:
+        wire = self._bare_part(part)
+        if isinstance(wire, dict):
+            self._put_back(wire, part.extra)
+        return wire
+
+    def _bare_part(self, part: Part) -> WirePart | None:
         if part.cache_control is not None:
             self._translation.drop("messages[].content[].cache_control")
         match part:
@@ -204,9 +220,7 @@ class ContentEncoder:
             case FilePart():
                 return self._file(part)
             case OpaquePart():
-                if part.api == API:
-                    return part.raw
-                self._translation.drop(f"messages[].content[{part.kind}]")
+                return part.raw  # `messages_for` leaves only this API's own
             case ReasoningPart():
                 self._translation.drop("messages[].content[reasoning]")
             case ToolResultPart():

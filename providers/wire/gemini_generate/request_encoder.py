@@ -27,6 +27,7 @@ from providers.wire.gemini_generate.content_encoder import ContentEncoder
 from providers.wire.gemini_generate.structs import API
 from providers.wire.gemini_generate.thinking import encode_thinking
 from providers.wire.json_text import FIELDS
+from providers.wire.leftover_parts import messages_for
 from providers.wire.leftovers import choice_among, refuse_parameters, refuse_unknown
 
 WireObject = dict[str, Any]
@@ -71,7 +72,8 @@ def _encoded(fields: WireObject, translation: Translation) -> EncodedRequest:
 
 def request_fields(request: LLMRequest, model: str, translation: Translation, *, on_vertex: bool) -> WireObject:
     """The body's fields."""
-    system, contents = ContentEncoder(request, model, translation, on_vertex=on_vertex).encode(request.messages)
+    messages = messages_for(API, request, translation)
+    system, contents = ContentEncoder(request, model, translation, on_vertex=on_vertex).encode(messages)
     fields: WireObject = {}
     if system:
         fields["systemInstruction"] = {"parts": system}

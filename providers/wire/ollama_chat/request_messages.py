@@ -35,6 +35,7 @@ from providers.model import (
 from providers.wire.base import Translation
 from providers.wire.data_url import split_data_url
 from providers.wire.json_text import json_object
+from providers.wire.leftover_parts import messages_for
 from providers.wire.tool_media import move_media_out_of_results
 
 WireObject = dict[str, Any]
@@ -51,7 +52,7 @@ class MessageEncoder:
     def encode(self, request: LLMRequest) -> list[WireObject]:
         """The whole parameter. Raises `RequestError` if there is nothing to send."""
         wire: list[WireObject] = []
-        for message in move_media_out_of_results(request.messages):
+        for message in move_media_out_of_results(messages_for("", request, self._translation)):
             if message.name is not None:
                 self._translation.drop("messages.name")
             self._check(message.content)
@@ -89,7 +90,7 @@ class MessageEncoder:
                 case ReasoningPart():
                     self._translation.drop("messages.reasoning")
                 case OpaquePart():
-                    self._translation.drop(part.kind, spelled=True)
+                    pass  # `messages_for` leaves none
                 case _:
                     self._translation.refuse("messages.content.input_audio", "the API takes no audio")
         content: WireObject = {"content": "\n".join(text for text in texts if text)}

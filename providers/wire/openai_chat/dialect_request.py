@@ -14,6 +14,7 @@ import msgspec
 
 from providers.model import LLMRequest, Reasoning
 from providers.wire.base import EncodedRequest, Translation
+from providers.wire.json_text import is_object
 from providers.wire.leftovers import only_allowed
 from providers.wire.openai_chat.dialect import Dialect
 from providers.wire.openai_chat.dialect_messages import Body, VendorPatch, patch_messages, plain
@@ -116,7 +117,9 @@ def _fill_parameters(body: Body) -> None:
     wire: list[Body] = _TOOLS.decode(tools) if isinstance(tools, msgspec.Raw) else tools or []
     for tool in wire:
         function = tool.get("function")
-        fields = _FIELDS.decode(function) if isinstance(function, msgspec.Raw) else function
+        if isinstance(function, msgspec.Raw):
+            function = _FIELDS.decode(function) if is_object(function) else None
+        fields: Body | None = function if isinstance(function, dict) else None  # a vendor's tool may hold anything
         if fields is not None and plain(fields.get("parameters")) is None:
             tool["function"] = {**fields, "parameters": {"type": "object", "properties": {}}}
             changed = True

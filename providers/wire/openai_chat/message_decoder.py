@@ -1,4 +1,7 @@
-"""The messages of a client's request, as messages of the model. Imports the model and this wire's Structs."""
+"""The messages of a client's request as OpenAI defines them, as messages of the model.
+
+Messages that hold more are read by `open_messages`, with what stands here. Imports the model and this wire's Structs.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from providers.model import (
     FilePart,
     ImagePart,
     Message,
-    OpaquePart,
     Part,
     ReasoningPart,
     RefusalPart,
@@ -17,25 +19,27 @@ from providers.model import (
     ToolCallPart,
     ToolResultPart,
 )
+from providers.wire.extra_fields import says_something
+from providers.wire.json_text import UNREADABLE
 from providers.wire.openai_chat import request_structs as wire
-from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import message_reasoning
-from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, required
+from providers.wire.openai_chat.request_errors import required
 
 _MESSAGES = msgspec.json.Decoder(list[wire.WireMessage])
 _URLS = ("https://", "http://")
 
 
-def decode_messages(raw: msgspec.Raw) -> list[Message]:
-    """The parameter `messages`. Raises `RequestError` that names the field."""
-    messages = decode_parameter(_MESSAGES, "messages", raw)
-    if not messages:
-        raise invalid_value("messages", "at least one message", "an empty array")
-    legacy = _LegacyCalls()
-    return [_message(message, index, legacy) for index, message in enumerate(messages)]
+def decode_messages(raw: msgspec.Raw) -> list[Message] | None:
+    """The parameter `messages`; None if it holds anything that OpenAI does not define: see `open_messages`."""
+    try:
+        messages = _MESSAGES.decode(raw)
+    except UNREADABLE:
+        return None
+    legacy = LegacyCalls()
+    return [decode_message(message, index, legacy) for index, message in enumerate(messages)]
 
 
-class _LegacyCalls:
+class LegacyCalls:
     """Makes ids for `function_call`s, which have none, and finds them again for the `function` messages."""
 
     __slots__ = ("_ids",)
@@ -51,11 +55,16 @@ class _LegacyCalls:
         return self._ids.get(name, f"call_{name}")
 
 
-def _message(message: wire.WireMessage, index: int, legacy: _LegacyCalls) -> Message:
+def decode_message(message: wire.WireMessage, index: int, legacy: LegacyCalls) -> Message:
     if isinstance(message, wire.UserMessage):
         return Message(role="user", content=_content(message.content), name=message.name)
     if isinstance(message, wire.AssistantMessage):
-        return Message(role="assistant", content=_assistant(message, index, legacy), name=message.name)
+        calls = [
+            decode_call(call, f"messages[{index}].tool_calls[{place}]")
+            for place, call in enumerate(message.tool_calls or ())
+        ]
+        content = assistant_parts(message, _content(message.content), calls, index, legacy)
+        return Message(role="assistant", content=content, name=message.name, extra=_annotations(message))
     if isinstance(message, wire.ToolMessage):
         result = ToolResultPart(tool_call_id=message.tool_call_id, content=_content(message.content))
         return Message(role="tool", content=[result], name=message.name)
@@ -72,34 +81,41 @@ def _content(content: str | list[wire.ContentPart] | None) -> list[Part]:
         return []
     if isinstance(content, str):
         return [TextPart(text=content)]
-    parts = [_part(part) for part in content]
-    return _numbered(parts) if len(parts) > 1 else parts
+    parts = [decode_part(part) for part in content]
+    return numbered(parts) if len(parts) > 1 else parts
 
 
-def _numbered(parts: list[Part]) -> list[Part]:
+def numbered(parts: list[Part]) -> list[Part]:
     for index, part in enumerate(parts):
         part.index = index
     return parts
 
 
-def _assistant(message: wire.AssistantMessage, index: int, legacy: _LegacyCalls) -> list[Part]:
+def assistant_parts(
+    message: wire.AssistantMessage, content: list[Part], calls: list[ToolCallPart], index: int, legacy: LegacyCalls
+) -> list[Part]:
+    """The parts of an assistant's message: of its `content`, of its `tool_calls`, and of its other fields."""
     parts: list[Part] = []
     parts += message_reasoning(message.reasoning_content or message.reasoning, message.reasoning_details)
-    parts += _content(message.content)
+    parts += content
     if message.refusal:
         parts.append(RefusalPart(text=message.refusal))
-    for place, call in enumerate(message.tool_calls or ()):
-        parts.append(_call(call, f"messages[{index}].tool_calls[{place}]"))
+    parts += calls
     if message.function_call is not None:
         function = message.function_call
         call_id = legacy.called(function.name, index)
         parts.append(ToolCallPart(id=call_id, name=function.name, arguments=_arguments(function)))
     if message.audio is not None:
         parts.append(AudioPart(id=message.audio.id))
-    return _numbered(parts)
+    return numbered(parts)
 
 
-def _call(call: wire.AssistantToolCall, param: str) -> ToolCallPart:
+def _annotations(message: wire.AssistantMessage) -> dict[str, msgspec.Raw] | None:
+    annotations = message.annotations
+    return {"annotations": annotations} if annotations and says_something(annotations) else None
+
+
+def decode_call(call: wire.AssistantToolCall, param: str) -> ToolCallPart:
     if call.type == "custom":
         if call.custom is None:
             raise required(f"{param}.custom")
@@ -107,7 +123,11 @@ def _call(call: wire.AssistantToolCall, param: str) -> ToolCallPart:
     if call.function is None:
         raise required(f"{param}.function")
     signature = call.extra_content.signature if call.extra_content is not None else ""
-    return ToolCallPart(id=call.id, name=call.function.name, arguments=_arguments(call.function), signature=signature)
+    function = call.function
+    part = ToolCallPart(id=call.id, name=function.name, arguments=_arguments(function), signature=signature)
+    if call.type not in (None, "function"):  # a vendor's own (Moonshot's `builtin_function`)
+        part.extra = {"type": msgspec.Raw(msgspec.json.encode(call.type))}
+    return part
 
 
 def _arguments(function: wire.CalledFunction) -> str:
@@ -117,7 +137,7 @@ def _arguments(function: wire.CalledFunction) -> str:
     return "" if arguments is None else msgspec.json.encode(arguments).decode()
 
 
-def _part(part: wire.ContentPart) -> Part:
+def decode_part(part: wire.ContentPart) -> Part:
     if isinstance(part, wire.TextContent):
         return TextPart(text=part.text, cache_control=part.cache_control)
     if isinstance(part, wire.ImageContent):
@@ -129,11 +149,7 @@ def _part(part: wire.ContentPart) -> Part:
         return _file(part)
     if isinstance(part, wire.RefusalContent):
         return RefusalPart(text=part.refusal)
-    if isinstance(part, wire.ThinkingContent):
-        return ReasoningPart(text=_thinking(part))
-    kind = part.__struct_config__.tag
-    assert isinstance(kind, str)
-    return OpaquePart(kind=kind, api=API, raw=msgspec.Raw(msgspec.json.encode(part)))
+    return ReasoningPart(text=_thinking(part))
 
 
 def _image(part: wire.ImageContent) -> ImagePart:

@@ -14,7 +14,6 @@ What OpenAI's messages cannot say, and what becomes of it:
 | a document by another API's file id | refused |
 | `cache_control` of another API, citations of a text | dropped |
 | the order of an answer's texts, reasoning and calls | reasoning, one text of all, refusal, calls |
-| an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices: system messages and tool results stand elsewhere in
 other APIs, so that an index here would not be the client's.
@@ -42,12 +41,14 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
+from providers.wire.extra_fields import put_back
 from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_chat.answer_parts import tool_call
-from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.reasoning import needs_detail, part_detail
 
 WireObject = dict[str, Any]
+
+_PLAIN_TEXT = {"type", "text"}
 
 
 class MessageEncoder:
@@ -96,7 +97,7 @@ class MessageEncoder:
         rest: list[Part] = []
         for part in message.content:
             if isinstance(part, ToolResultPart):
-                self._tool_result(part, message.name)
+                self._tool_result(part, message)
             else:
                 rest.append(part)
         if message.role == "tool":
@@ -107,6 +108,11 @@ class MessageEncoder:
         wire: WireObject = {"role": message.role, "content": self._content(rest)}
         if message.name is not None:
             wire["name"] = message.name
+        self._append(wire, message)
+
+    def _append(self, wire: WireObject, message: Message) -> None:
+        if self._own:
+            put_back(wire, message.extra)
         self._wire.append(wire)
 
     def _content(self, parts: list[Part]) -> str | list[WireObject]:
@@ -114,12 +120,12 @@ class MessageEncoder:
         wires = [wire for part in parts if (wire := self._part(part)) is not None]
         if not wires:
             return ""
-        if len(wires) == 1 and wires[0].keys() == {"type", "text"}:
+        if len(wires) == 1 and wires[0].keys() == _PLAIN_TEXT:
             text: str = wires[0]["text"]
             return text
         return wires
 
-    def _tool_result(self, part: ToolResultPart, name: str | None) -> None:
+    def _tool_result(self, part: ToolResultPart, message: Message) -> None:
         if part.is_error:
             self._translation.drop("messages[].content[tool_result].is_error")
         if part.cache_control is not None:
@@ -139,9 +145,11 @@ class MessageEncoder:
             self._seen.append({"type": "text", "text": f"Result of tool call {part.tool_call_id}:"})
             self._seen += seen
         said: WireObject = {"role": "tool", "tool_call_id": part.tool_call_id, "content": content}
-        if name is not None:
-            said["name"] = name
-        self._wire.append(said)
+        if not part.tool_call_id:  # some vendors' have none
+            del said["tool_call_id"]
+        if message.name is not None:
+            said["name"] = message.name
+        self._append(said, message)
 
     def _assistant(self, message: Message) -> None:
         texts: list[WireObject] = []
@@ -165,11 +173,10 @@ class MessageEncoder:
             elif isinstance(part, AudioPart) and part.id:
                 wire["audio"] = {"id": part.id}
             elif isinstance(part, OpaquePart):
-                if (opaque := self._opaque(part)) is not None:
-                    others.append(opaque)
+                others.append(msgspec.json.decode(part.raw))
             else:
                 self._translation.refuse(f"messages[].content[{_kind(part)}]", "not in an assistant message")
-        if others or (self._own and (len(texts) > 1 or any("cache_control" in text for text in texts))):
+        if others or (self._own and (len(texts) > 1 or any(text.keys() != _PLAIN_TEXT for text in texts))):
             wire["content"] = [*texts, *others]
         elif texts or not (calls or refusals or "audio" in wire):
             # One string, not a list, unless the client wrote a list: many vendors take nothing else here.
@@ -181,7 +188,7 @@ class MessageEncoder:
             wire["tool_calls"] = calls
         if message.name is not None:
             wire["name"] = message.name
-        self._wire.append(wire)
+        self._append(wire, message)
 
     def _call(self, part: ToolCallPart) -> WireObject:
         if part.cache_control is not None:
@@ -189,7 +196,12 @@ class MessageEncoder:
         if part.signature and not self._own:
             self._translation.drop("messages[].content[tool_call].signature")
             part = msgspec.structs.replace(part, signature="")
-        return tool_call(part, part.id)
+        wire = tool_call(part, part.id)
+        if not part.id:  # some vendors' have none
+            del wire["id"]
+        if self._own:
+            put_back(wire, part.extra)
+        return wire
 
     def _add_reasoning(self, parts: list[ReasoningPart], wire: WireObject) -> None:
         if not parts:
@@ -213,6 +225,8 @@ class MessageEncoder:
             if self._cache_control and wire is not None:
                 wire["cache_control"] = part.cache_control
             self._check_cache_control(part)
+        if part.extra is not None and wire is not None and self._own:
+            put_back(wire, part.extra)
         return wire
 
     def _bare_part(self, part: Part) -> WireObject | None:
@@ -228,8 +242,9 @@ class MessageEncoder:
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format or "wav"}}
         if isinstance(part, RefusalPart):
             return {"type": "refusal", "refusal": part.text}
-        if isinstance(part, OpaquePart):
-            return self._opaque(part)
+        if isinstance(part, OpaquePart):  # `messages_for` leaves only this API's own
+            wire: WireObject = msgspec.json.decode(part.raw)
+            return wire
         if isinstance(part, ReasoningPart):
             self._translation.drop("messages[].content[thinking]")
         else:
@@ -275,13 +290,6 @@ class MessageEncoder:
             return {"type": "document_url", "document_url": part.url}
         source = "url" if part.url is not None else "file_id"
         self._translation.refuse(f"messages[].content[document].source.{source}", "documents go as data")
-        return None
-
-    def _opaque(self, part: OpaquePart) -> WireObject | None:
-        if part.api == API:
-            wire: WireObject = msgspec.json.decode(part.raw)
-            return wire
-        self._translation.drop(f"messages[].content[{part.kind}]")
         return None
 
 

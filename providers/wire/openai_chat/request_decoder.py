@@ -1,8 +1,9 @@
 """A client's request body as a request of the model. Does no I/O.
 
-Strict on what the model in the middle understands: a wrong type there is the client's mistake, told with the field's
-place. Lossless on the rest: parameters without a field go to `extra` or `hints` (see `parameters.py`), and the body
-itself is kept in `raw`. Null means "not given", as everywhere in this API.
+Vendors have parameters, parts, roles and types that OpenAI does not define. What is not known goes to an `extra` or to
+`hints` (see `parameters.py`). What is known, but of another type, goes to `extra` too, and to `unread`: to any other
+API it is a mistake of the client's. A mistake to every vendor (`temperature: "hot"`, messages that are no objects) is
+told at once, with the field's place. The body itself is kept in `raw`. Null means "not given", as everywhere here.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import Any, Literal
 import msgspec
 
 from providers.errors import RequestError
-from providers.model import LLMRequest, RawBody, Reasoning, RequestMetadata, ResponseFormat, Tool, ToolChoice
+from providers.model import LLMRequest, RawBody, Reasoning, RequestMetadata, ResponseFormat, ToolChoice
 from providers.wire.openai_chat import request_structs as wire
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.message_decoder import decode_messages
+from providers.wire.openai_chat.open_messages import OpenMessages
 from providers.wire.openai_chat.parameters import HINTS
-from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, not_json, required
+from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, not_json, note, required
+from providers.wire.openai_chat.tool_decoder import decode_functions, decode_tools
 
 _Decoder = msgspec.json.Decoder
+_Reader = Callable[[LLMRequest, msgspec.Raw], None]
 
 _TOP = _Decoder(dict[str, msgspec.Raw])
 _STRING = _Decoder(str)
@@ -28,9 +32,6 @@ _INTEGER = _Decoder(int)
 _NUMBER = _Decoder(float)
 _BOOLEAN = _Decoder(bool)
 _STOP = _Decoder(str | list[str])
-_TOOLS = _Decoder(list[wire.WireTool])
-_RAW_TOOLS = _Decoder(list[dict[str, Any]])
-_FUNCTIONS = _Decoder(list[wire.FunctionDefinition])
 _TOOL_CHOICE = _Decoder(str | wire.WireToolChoice)
 _FUNCTION_CALL = _Decoder(str | wire.NamedTool)
 _RESPONSE_FORMAT = _Decoder(wire.WireResponseFormat)
@@ -47,13 +48,17 @@ _PLAIN: dict[str, _Decoder[Any]] = {
     "seed": _INTEGER,
     "frequency_penalty": _NUMBER,
     "presence_penalty": _NUMBER,
+    "n": _INTEGER,
+}
+"""Parameters that are a field of the same name, and of this type for every vendor."""
+
+_USUALLY: dict[str, _Decoder[Any]] = {
     "logit_bias": _Decoder(dict[str, float]),
     "logprobs": _BOOLEAN,
     "top_logprobs": _INTEGER,
-    "n": _INTEGER,
     "parallel_tool_calls": _BOOLEAN,
 }
-"""Parameters that are a field of the same name."""
+"""The same, but for vendors who take something else."""
 
 
 def decode_request(body: bytes) -> LLMRequest:
@@ -66,10 +71,10 @@ def decode_request(body: bytes) -> LLMRequest:
         raise not_json(error) from error
     request = LLMRequest(
         model=_model(top.get("model")),
-        messages=decode_messages(_required(top, "messages")),
         metadata=RequestMetadata(api=API),
         raw=RawBody(API, body),
     )
+    _read_messages(request, _required(top, "messages"))
     for name, raw in top.items():
         if name in _DONE or _is_null(raw):
             continue
@@ -78,8 +83,16 @@ def decode_request(body: bytes) -> LLMRequest:
             setattr(request, name, decode_parameter(decoder, name, raw))
             continue
         read = _READERS.get(name)
-        if read is not None:
-            read(request, raw)
+        if name == "stream_options":
+            _read_stream_options(request, raw)
+        elif read is not None:
+            try:
+                read(request, raw)
+            except RequestError as error:
+                if name == "tools":
+                    raise  # no vendor takes anything but a list of objects
+                note(error, request.unread)
+                request.extra[name] = raw
         elif name in HINTS:
             request.hints[name] = raw
         else:
@@ -89,6 +102,15 @@ def decode_request(body: bytes) -> LLMRequest:
     if limit is not None and not _is_null(limit):
         request.max_tokens = decode_parameter(_INTEGER, "max_completion_tokens", limit)
     return request
+
+
+def _read_messages(request: LLMRequest, raw: msgspec.Raw) -> None:
+    messages = decode_messages(raw)
+    if messages is None:
+        messages = OpenMessages(request.unread).decode(raw)
+    if not messages:
+        raise invalid_value("messages", "at least one message", "an empty array")
+    request.messages = messages
 
 
 _DONE = frozenset({"model", "messages", "max_completion_tokens"})
@@ -112,6 +134,13 @@ def _model(raw: msgspec.Raw | None) -> str:
     if not model:
         raise required("model")
     return model
+
+
+def _read_usually(name: str, decoder: _Decoder[Any]) -> _Reader:
+    def read(request: LLMRequest, raw: msgspec.Raw) -> None:
+        setattr(request, name, decode_parameter(decoder, name, raw))
+
+    return read
 
 
 def _read_stop(request: LLMRequest, raw: msgspec.Raw) -> None:
@@ -183,46 +212,11 @@ def _read_response_format(request: LLMRequest, raw: msgspec.Raw) -> None:
 
 
 def _read_tools(request: LLMRequest, raw: msgspec.Raw) -> None:
-    tools = decode_parameter(_TOOLS, "tools", raw)
-    raws = None
-    for index, tool in enumerate(tools):
-        if tool.type == "function":
-            if tool.function is None:
-                raise required(f"tools[{index}].function")
-            request.tools.append(_function_tool(tool.function, tool.cache_control))
-            continue
-        if raws is None:
-            raws = decode_parameter(_RAW_TOOLS, "tools", raw)
-        if tool.type != "custom":
-            request.tools.append(Tool(name=tool.type, kind="opaque", api=API, raw=raws[index]))
-            continue
-        if tool.custom is None:
-            raise required(f"tools[{index}].custom")
-        request.tools.append(
-            Tool(
-                name=tool.custom.name,
-                description=tool.custom.description,
-                kind="custom",
-                cache_control=tool.cache_control,
-                api=API,
-                raw=raws[index],
-            )
-        )
-
-
-def _function_tool(function: wire.FunctionDefinition, cache_control: dict[str, Any] | None = None) -> Tool:
-    return Tool(
-        name=function.name,
-        description=function.description,
-        parameters=function.parameters,
-        strict=function.strict,
-        cache_control=cache_control,
-    )
+    request.tools += decode_tools(raw, request.unread)
 
 
 def _read_functions(request: LLMRequest, raw: msgspec.Raw) -> None:
-    functions = decode_parameter(_FUNCTIONS, "functions", raw)
-    request.tools += [_function_tool(function) for function in functions]
+    request.tools += decode_functions(raw)
 
 
 def _read_tool_choice(request: LLMRequest, raw: msgspec.Raw) -> None:
@@ -272,9 +266,9 @@ _CHOICE_MODES: dict[str, Literal["auto", "none", "required"]] = {
 }
 
 
-_READERS: dict[str, Callable[[LLMRequest, msgspec.Raw], None]] = {
+_READERS: dict[str, _Reader] = {
+    **{name: _read_usually(name, decoder) for name, decoder in _USUALLY.items()},
     "stop": _read_stop,
-    "stream_options": _read_stream_options,
     "user": _read_user,
     "modalities": _read_modalities,
     "reasoning_effort": _read_reasoning_effort,

@@ -25,6 +25,7 @@ import msgspec
 from providers.model import LLMRequest, Reasoning, ResponseFormat, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
+from providers.wire.leftover_parts import messages_for
 from providers.wire.leftovers import choice_among, refuse_tool, refuse_unknown
 from providers.wire.openai_chat.api import API
 from providers.wire.openai_chat.message_encoder import MessageEncoder
@@ -88,7 +89,7 @@ def encode_body(
     to think, for a client of another API; default: as OpenAI is.
     """
     own = is_own(request)
-    body: WireObject = {"model": model, "messages": messages.encode(request.messages)}
+    body: WireObject = {"model": model, "messages": messages.encode(messages_for(API, request, translation))}
     if request.max_tokens is not None:
         body["max_completion_tokens"] = request.max_tokens
     for name in _SAME:
@@ -209,7 +210,8 @@ def _tool(tool: Tool) -> WireObject | None:
         function["parameters"] = tool.parameters
     if tool.strict is not None:
         function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    own = dict(tool.raw or {}) if tool.api == API else {}
+    return {"type": "function", "function": function | own.pop("function", {})} | own
 
 
 def _custom_format(raw: WireObject) -> WireObject | None:

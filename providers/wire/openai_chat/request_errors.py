@@ -1,5 +1,6 @@
 """Turns a decoder's complaint into the error that a client can act on: which field, in the client's spelling, and what
-was expected there. Imports the error tree.
+was expected there. Imports the error tree
+and the model.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from typing import TypeVar
 import msgspec
 
 from providers.errors import RequestError
-from providers.wire.openai_chat.request_structs import CONTENT_TYPES, ROLES
+from providers.model import Unread
+from providers.wire.extra_fields import Extra, OpenReader
 
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=msgspec.Struct)
 
 _PATH = re.compile(r"^(.*?)(?: - at `\$(.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(.+)`$")
@@ -46,10 +49,27 @@ def invalid_value(param: str, expected: str, got: str = "") -> RequestError:
     return RequestError(f"'{param}': expected {expected}{detail}", param=param, code="invalid_value")
 
 
+def note(error: RequestError, unread: dict[str, Unread]) -> None:
+    """Keep what is wrong with a field until it has to be translated. Raises an error that is of no field."""
+    if error.param is None:
+        raise error
+    unread[error.param] = Unread(message=error.message, code=error.code)
+
+
 def decode_parameter(decoder: msgspec.json.Decoder[_T], name: str, raw: msgspec.Raw) -> _T:
     """The parameter `name` as the decoder's type. Raises `RequestError` that names the field inside of it."""
     try:
         return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _wrong_field(name, str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise not_json(error) from error
+
+
+def read_open(reader: OpenReader[_S], name: str, raw: msgspec.Raw) -> tuple[_S, Extra | None]:
+    """The same, with the fields that the reader's type does not have."""
+    try:
+        return reader.read(raw)
     except msgspec.ValidationError as error:
         raise _wrong_field(name, str(error)) from error
     except (ValueError, RecursionError) as error:
@@ -68,14 +88,9 @@ def _wrong_field(name: str, complaint: str) -> RequestError:
         message = f"'{param}': expected {_type_name(wrong[1])}{got}"
         return RequestError(message, param=param, code="invalid_type")
     if wrong := _WRONG_VALUE.match(what):
-        return invalid_value(param, _expected_values(param), wrong[1])
+        return invalid_value(param, "another value", wrong[1])
     return RequestError(f"'{param}': {what}", param=param, code="invalid_value")
 
 
 def _type_name(types: str) -> str:
     return " or ".join(_JSON_TYPES.get(name, name) for name in types.split(" | "))
-
-
-def _expected_values(param: str) -> str:
-    values = ROLES if param.endswith(".role") else CONTENT_TYPES
-    return "one of " + ", ".join(f"'{value}'" for value in values)

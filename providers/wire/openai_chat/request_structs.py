@@ -1,8 +1,9 @@
 """What a request of OpenAI Chat Completions holds on the wire: messages, content parts, tools, options.
 
-Source: https://platform.openai.com/docs/api-reference/chat/create. Vendors' additions that clients do send are named
-too (`cache_control`, `reasoning_details`, `video_url` ...); what is not named is skipped, because in the lossless lane
-the body goes on as it came. A field that may be missing may also be null: clients that serialise objects send it so.
+Source: https://platform.openai.com/docs/api-reference/chat/create. Vendors' additions that many clients send are named
+too (`cache_control`, `reasoning_details` ...). Messages, parts and tools are closed, so that one with a field that is
+not named is told from the others at no cost; `open_messages` and `tool_decoder` read it. A field that may be missing
+may also be null: clients that serialise objects send it so.
 
 The types are what a client's mistake is told by: their errors carry the path of the wrong field. Imports msgspec.
 """
@@ -19,134 +20,99 @@ from providers.wire.openai_chat.response_structs import ExtraContent, ReasoningD
 # --- content parts ---------------------------------------------------------------------------------------------------
 
 
-class TextContent(msgspec.Struct, tag_field="type", tag="text", gc=False):
+class TextContent(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True, gc=False):
     text: str
     cache_control: JSONObject | None = None
 
 
-class ImageURL(msgspec.Struct, gc=False):
+class ImageURL(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     url: str
     detail: str | None = None
 
 
-class ImageContent(msgspec.Struct, tag_field="type", tag="image_url", gc=False):
+class ImageContent(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fields=True, gc=False):
     image_url: ImageURL | str
     """A bare string is Mistral's form."""
     cache_control: JSONObject | None = None
 
 
-class InputAudio(msgspec.Struct, gc=False):
+class InputAudio(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     data: str
     format: str | None = None
 
 
-class AudioContent(msgspec.Struct, tag_field="type", tag="input_audio", gc=False):
+class AudioContent(msgspec.Struct, tag_field="type", tag="input_audio", forbid_unknown_fields=True, gc=False):
     input_audio: InputAudio
     cache_control: JSONObject | None = None
 
 
-class File(msgspec.Struct, gc=False):
+class File(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     file_data: str | None = None
     file_id: str | None = None
     filename: str | None = None
 
 
-class FileContent(msgspec.Struct, tag_field="type", tag="file", gc=False):
+class FileContent(msgspec.Struct, tag_field="type", tag="file", forbid_unknown_fields=True, gc=False):
     file: File
     cache_control: JSONObject | None = None
 
 
-class RefusalContent(msgspec.Struct, tag_field="type", tag="refusal", gc=False):
+class RefusalContent(msgspec.Struct, tag_field="type", tag="refusal", forbid_unknown_fields=True, gc=False):
     refusal: str
 
 
-class ThinkingContent(msgspec.Struct, tag_field="type", tag="thinking", gc=False):
+class ThinkingContent(msgspec.Struct, tag_field="type", tag="thinking", forbid_unknown_fields=True, gc=False):
     """Mistral's reasoning, sent back to it."""
 
     thinking: list[JSONObject] | str
 
 
-class VideoContent(msgspec.Struct, tag_field="type", tag="video_url", gc=False):
-    """Of vendors whose models see videos."""
-
-    video_url: msgspec.Raw
-
-
-class DocumentContent(msgspec.Struct, tag_field="type", tag="document_url", gc=False):
-    """Mistral's documents."""
-
-    document_url: msgspec.Raw
-
-
-class AudioURLContent(msgspec.Struct, tag_field="type", tag="audio_url", gc=False):
-    """vLLM's audio."""
-
-    audio_url: msgspec.Raw
-
-
-class ReferenceContent(msgspec.Struct, tag_field="type", tag="reference", gc=False):
-    """Mistral's citation, sent back to it."""
-
-    reference_ids: msgspec.Raw
-
-
-ContentPart = (
-    TextContent
-    | ImageContent
-    | AudioContent
-    | FileContent
-    | RefusalContent
-    | ThinkingContent
-    | VideoContent
-    | DocumentContent
-    | AudioURLContent
-    | ReferenceContent
-)
-
-CONTENT_TYPES = ("text", "image_url", "input_audio", "file", "refusal")
-"""The types of content parts that are told to a client that sent another one."""
+ContentPart = TextContent | ImageContent | AudioContent | FileContent | RefusalContent | ThinkingContent
+"""What is known. Any other part (`video_url`, Mistral's `document_url`, vLLM's `image_embeds` ...) stays as it came."""
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-class SystemMessage(msgspec.Struct, tag_field="role", tag="system", gc=False):
+class SystemMessage(msgspec.Struct, tag_field="role", tag="system", forbid_unknown_fields=True, gc=False):
     content: str | list[ContentPart]
     name: str | None = None
 
 
-class DeveloperMessage(msgspec.Struct, tag_field="role", tag="developer", gc=False):
+class DeveloperMessage(msgspec.Struct, tag_field="role", tag="developer", forbid_unknown_fields=True, gc=False):
     content: str | list[ContentPart]
     name: str | None = None
 
 
-class UserMessage(msgspec.Struct, tag_field="role", tag="user", gc=False):
+class UserMessage(msgspec.Struct, tag_field="role", tag="user", forbid_unknown_fields=True, gc=False):
     content: str | list[ContentPart]
     name: str | None = None
 
 
-class CalledFunction(msgspec.Struct, gc=False):
+class CalledFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: str
     arguments: str | dict[str, Any] | None = None
 
 
-class CalledCustomTool(msgspec.Struct, gc=False):
+class CalledCustomTool(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: str
     input: str = ""
 
 
-class AssistantToolCall(msgspec.Struct, gc=False):
+class AssistantToolCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     id: str
     type: str | None = None
     function: CalledFunction | None = None
     custom: CalledCustomTool | None = None
     extra_content: ExtraContent | None = None
+    index: msgspec.Raw = msgspec.Raw(b"")
+    """Of a call that was read from a stream."""
 
 
 class AudioReference(msgspec.Struct, gc=False):
     id: str
 
 
-class AssistantMessage(msgspec.Struct, tag_field="role", tag="assistant", gc=False):
+class AssistantMessage(msgspec.Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
     content: str | list[ContentPart] | None = None
     name: str | None = None
     refusal: str | None = None
@@ -156,15 +122,17 @@ class AssistantMessage(msgspec.Struct, tag_field="role", tag="assistant", gc=Fal
     reasoning: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
     audio: AudioReference | None = None
+    annotations: msgspec.Raw = msgspec.Raw(b"")
+    """Of an answer that is sent back whole. SDKs send them empty."""
 
 
-class ToolMessage(msgspec.Struct, tag_field="role", tag="tool", gc=False):
+class ToolMessage(msgspec.Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, gc=False):
     tool_call_id: str
     content: str | list[ContentPart] | None = None
     name: str | None = None
 
 
-class FunctionMessage(msgspec.Struct, tag_field="role", tag="function", gc=False):
+class FunctionMessage(msgspec.Struct, tag_field="role", tag="function", forbid_unknown_fields=True, gc=False):
     """What tool messages were before 2023-11: they name the function, not the call."""
 
     name: str
@@ -173,12 +141,13 @@ class FunctionMessage(msgspec.Struct, tag_field="role", tag="function", gc=False
 
 WireMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+ROLES_TOLD = "one of 'system', 'developer', 'user', 'assistant', 'tool', 'function'"
+"""What an error says of another one."""
 
 # --- tools and options -----------------------------------------------------------------------------------------------
 
 
-class FunctionDefinition(msgspec.Struct, gc=False):
+class FunctionDefinition(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: str
     description: str | None = None
     parameters: JSONObject | None = None
@@ -190,9 +159,13 @@ class CustomToolDefinition(msgspec.Struct, gc=False):
     description: str | None = None
 
 
-class WireTool(msgspec.Struct, gc=False):
+class WireTool(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: str = "function"
     function: FunctionDefinition | None = None
+    cache_control: JSONObject | None = None
+
+
+class CustomTool(msgspec.Struct, gc=False):
     custom: CustomToolDefinition | None = None
     cache_control: JSONObject | None = None
 

@@ -26,7 +26,8 @@ from providers.model import (
     ToolResultPart,
 )
 from providers.wire.data_url import split_data_url
-from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, required
+from providers.wire.extra_fields import Extra, OpenReader, says_something
+from providers.wire.openai_chat.request_errors import decode_parameter, invalid_value, read_open, required
 from providers.wire.openai_responses import request_structs as wire
 from providers.wire.openai_responses.annotations import decode_annotation
 from providers.wire.openai_responses.answer_reader import text_of_arguments
@@ -36,12 +37,12 @@ from providers.wire.seals import unseal
 
 _INPUT = msgspec.json.Decoder(str | list[Raw])
 _ITEM = msgspec.json.Decoder(wire.WireItem)
-_MESSAGE = msgspec.json.Decoder(wire.MessageItem)
-_REASONING = msgspec.json.Decoder(wire.ReasoningItem)
-_CALL = msgspec.json.Decoder(wire.FunctionCallItem)
-_CUSTOM_CALL = msgspec.json.Decoder(wire.CustomToolCallItem)
-_OUTPUT = msgspec.json.Decoder(wire.CallOutputItem)
-_CONTENT = msgspec.json.Decoder(wire.InputContent)
+_MESSAGE = OpenReader(wire.MessageItem)
+_REASONING = OpenReader(wire.ReasoningItem)
+_CALL = OpenReader(wire.FunctionCallItem)
+_CUSTOM_CALL = OpenReader(wire.CustomToolCallItem)
+_OUTPUT = OpenReader(wire.CallOutputItem)
+_CONTENT = OpenReader(wire.InputContent)
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "developer"}
 
@@ -77,32 +78,43 @@ class InputDecoder:
             case "message":
                 self._message(raw, param)
             case "reasoning":
-                self._turn().content += _reasoning(decode_parameter(_REASONING, param, raw))
+                thought, extra = read_open(_REASONING, param, raw)
+                parts = _reasoning(thought)
+                parts[0].extra = _beside(extra, status=thought.status)
+                self._turn().content += parts
             case "function_call":
-                call = decode_parameter(_CALL, param, raw)
+                call, extra = read_open(_CALL, param, raw)
                 arguments = text_of_arguments(call.arguments) or ""
-                self._turn().content.append(ToolCallPart(id=call.call_id, name=call.name, arguments=arguments))
-            case "custom_tool_call":
-                custom = decode_parameter(_CUSTOM_CALL, param, raw)
+                extra = _beside_item(call, extra)
                 self._turn().content.append(
-                    ToolCallPart(id=custom.call_id, name=custom.name, arguments=custom.input, kind="custom")
+                    ToolCallPart(id=call.call_id, name=call.name, arguments=arguments, extra=extra)
                 )
+            case "custom_tool_call":
+                custom, extra = read_open(_CUSTOM_CALL, param, raw)
+                part = ToolCallPart(id=custom.call_id, name=custom.name, arguments=custom.input, kind="custom")
+                part.extra = _beside_item(custom, extra)
+                self._turn().content.append(part)
             case "function_call_output" | "custom_tool_call_output":
-                self._result(decode_parameter(_OUTPUT, param, raw), kind, param)
+                self._result(*read_open(_OUTPUT, param, raw), kind, param)
             case "":
                 raise required(f"{param}.type")
             case _:
                 self._opaque(kind, raw, param)
 
     def _message(self, raw: Raw, param: str) -> None:
-        message = decode_parameter(_MESSAGE, param, raw)
+        message, extra = read_open(_MESSAGE, param, raw)
+        extra = _beside_item(message, extra)
         role = _ROLES.get(message.role)
         if role is None:
             raise invalid_value(f"{param}.role", f"one of {', '.join(map(repr, _ROLES))}", repr(message.role))
         content = decode_content(message.content, f"{param}.content")
         if role != "assistant":
-            self._messages.append(Message(role=role, content=content))
+            self._messages.append(Message(role=role, content=content, extra=extra))
             return
+        if extra is not None and content:
+            # A turn may hold several messages: what belongs to one stays with its first part.
+            item = {f"item.{name}": value for name, value in extra.items()}
+            content[0].extra = {**(content[0].extra or {}), **item}
         for part in content:
             if isinstance(part, TextPart):
                 part.phase = message.phase
@@ -118,9 +130,10 @@ class InputDecoder:
             self._messages.append(Message(role="assistant"))
         return self._messages[-1]
 
-    def _result(self, item: wire.CallOutputItem, kind: str, param: str) -> None:
+    def _result(self, item: wire.CallOutputItem, extra: Extra | None, kind: str, param: str) -> None:
         content = decode_content(item.output, f"{param}.output")
-        result = ToolResultPart(tool_call_id=item.call_id or "", content=content)
+        extra = _beside_item(item, extra)
+        result = ToolResultPart(tool_call_id=item.call_id or "", content=content, extra=extra)
         if kind == "custom_tool_call_output":
             result.kind = "custom"
         if not self._messages or self._messages[-1].role != "tool":
@@ -130,7 +143,17 @@ class InputDecoder:
     def _opaque(self, kind: str, raw: Raw, param: str) -> None:
         if kind not in DROPPABLE_ITEMS:
             self._request.bound[param] = WHY_ITEM_IS_BOUND.get(kind, WHY_OTHER_ITEM_IS_BOUND)
-        self._turn().content.append(OpaquePart(kind=kind, api=API, raw=raw))
+        self._turn().content.append(OpaquePart(kind=kind, api=API, place=param, raw=raw))
+
+
+def _beside(extra: Extra | None, **also: Raw) -> Extra | None:
+    """The unknown fields of an item, and those that mean something to this API alone."""
+    own = {name: value for name, value in also.items() if bytes(value) not in (b"", b"null")}
+    return {**own, **(extra or {})} or None
+
+
+def _beside_item(item: wire.Item, extra: Extra | None) -> Extra | None:
+    return _beside(extra, id=item.id, status=item.status)
 
 
 def decode_content(content: str | list[Raw] | None, param: str) -> list[Part]:
@@ -143,7 +166,22 @@ def decode_content(content: str | list[Raw] | None, param: str) -> list[Part]:
 
 
 def _part(raw: Raw, param: str) -> Part:
-    part = decode_parameter(_CONTENT, param, raw)
+    content, extra = read_open(_CONTENT, param, raw)
+    part = _part_of(content, raw, param)
+    if not isinstance(part, OpaquePart):
+        part.extra = _beside(extra, **_of_another_kind(content, part))
+    return part
+
+
+def _of_another_kind(content: wire.InputContent, part: Part) -> Extra:
+    """Fields that the model has for other kinds of parts."""
+    found = {"logprobs": content.logprobs} if says_something(content.logprobs) else {}
+    if isinstance(part, FilePart) and content.detail is not None:
+        found["detail"] = Raw(msgspec.json.encode(content.detail))
+    return found
+
+
+def _part_of(part: wire.InputContent, raw: Raw, param: str) -> Part:
     field = _FIELDS.get(part.type)
     if field is not None and getattr(part, field) is None:
         raise required(f"{param}.{field}")
@@ -161,7 +199,7 @@ def _part(raw: Raw, param: str) -> Part:
             assert part.input_audio is not None
             return AudioPart(data=part.input_audio.data, format=part.input_audio.format)
         case _:
-            return OpaquePart(kind=part.type, api=API, raw=raw)
+            return OpaquePart(kind=part.type, api=API, place=param, raw=raw)
 
 
 def _image(part: wire.InputContent, param: str) -> ImagePart:

@@ -11,7 +11,6 @@ provider has not stored it does not know by its id |
 | audio, an image or a file by another API's file id | refused |
 | a text document | a text part, without its title |
 | a document's title beside a URL, another API's citations of a text | dropped |
-| an opaque block of another API | dropped |
 
 Parameters are named as `messages[].content[kind]`, without indices, which would not be the client's.
 """
@@ -38,10 +37,16 @@ from providers.model import (
 )
 from providers.wire.base import Translation
 from providers.wire.data_url import file_name, join_data_url
+from providers.wire.extra_fields import put_back
 from providers.wire.media_types import media_type_of_name
 from providers.wire.openai_responses.api import API, CONTENT_FORMAT, OWN_FORMATS
 
 WireObject = dict[str, Any]
+
+_PLAIN_TEXT = {"type", "text"}
+_MESSAGE = msgspec.Raw(b'"message"')
+_OF_ITEM = "item."
+"""Before the fields of a message's item in the `extra` of its first part."""
 
 _OUTPUT_TYPES = {"function": "function_call_output", "custom": "custom_tool_call_output"}
 
@@ -77,33 +82,45 @@ class InputEncoder:
                 rest.append(part)
         if message.role == "tool" or (message.content and not rest):
             return
-        content = self._content(rest)
-        self._items.append({"role": message.role, "content": content})
+        item: WireObject = {"role": message.role, "content": self._content(rest)}
+        if self._own and message.extra is not None:
+            put_back(item, {"type": _MESSAGE, **message.extra})
+        self._items.append(item)
 
     def _result(self, part: ToolResultPart) -> None:
         if part.is_error:
             self._translation.drop("messages[].content[tool_result].is_error")
         self._check_cache_control(part)
         is_custom = part.kind == "custom" or part.tool_call_id in self._custom
-        self._items.append(
-            {
-                "type": _OUTPUT_TYPES["custom" if is_custom else "function"],
-                "call_id": part.tool_call_id,
-                "output": self._content(part.content),
-            }
-        )
+        item: WireObject = {
+            "type": _OUTPUT_TYPES["custom" if is_custom else "function"],
+            "call_id": part.tool_call_id,
+            "output": self._content(part.content),
+        }
+        self._put_back(item, part)
+        self._items.append(item)
+
+    def _put_back(self, wire: WireObject, part: Part) -> None:
+        if self._own:
+            put_back(wire, part.extra)
 
     def _content(self, parts: list[Part]) -> str | list[Any]:
         """A string where one text is all there is, else a list."""
         wires = [wire for part in parts if (wire := self._part(part)) is not None]
         if not wires:
             return ""
-        if len(wires) == 1 and isinstance(wires[0], dict) and wires[0]["type"] == "input_text":
+        if len(wires) == 1 and isinstance(wires[0], dict) and wires[0].keys() == _PLAIN_TEXT:
             text: str = wires[0]["text"]
             return text
         return wires
 
     def _part(self, part: Part) -> WireObject | msgspec.Raw | None:
+        wire = self._bare_part(part)
+        if isinstance(wire, dict):
+            self._put_back(wire, part)
+        return wire
+
+    def _bare_part(self, part: Part) -> WireObject | msgspec.Raw | None:
         self._check_cache_control(part)
         if isinstance(part, TextPart | RefusalPart):
             return {"type": "input_text", "text": part.text}
@@ -111,8 +128,8 @@ class InputEncoder:
             return self._image(part)
         if isinstance(part, FilePart):
             return self._file(part)
-        if isinstance(part, OpaquePart):
-            return self._opaque(part)
+        if isinstance(part, OpaquePart):  # `messages_for` leaves only this API's own
+            return part.raw
         if isinstance(part, AudioPart):
             if self._own:
                 return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
@@ -182,8 +199,7 @@ class InputEncoder:
             elif isinstance(part, ToolCallPart):
                 self._call(part)
             elif isinstance(part, OpaquePart):
-                if (opaque := self._opaque(part)) is not None:
-                    self._items.append(opaque)
+                self._items.append(part.raw)
             else:
                 kind = part.__struct_config__.tag
                 self._translation.refuse(f"messages[].content[{kind}]", "not in an assistant message")
@@ -199,19 +215,29 @@ class InputEncoder:
         if not parts:
             return
         item: WireObject = {"role": "assistant"}
-        if len(parts) == 1 and isinstance(parts[0], TextPart) and not (self._own and parts[0].citations):
+        extra = (parts[0].extra or {}) if self._own else {}
+        own = {name[5:]: value for name, value in extra.items() if name.startswith(_OF_ITEM)}
+        if own:
+            item = {"type": "message", **item}
+        plain = len(parts) == 1 and isinstance(parts[0], TextPart) and not extra
+        if plain and not (self._own and isinstance(parts[0], TextPart) and parts[0].citations):
             item["content"] = parts[0].text
         else:
             item["content"] = [self._output(part) for part in parts]
         if (phase := _phase(parts[0])) is not None:
             item["phase"] = phase
+        put_back(item, own)
         self._items.append(item)
 
     def _output(self, part: TextPart | RefusalPart) -> WireObject:
         if isinstance(part, RefusalPart):
-            return {"type": "refusal", "refusal": part.text}
-        own = [citation.raw for citation in part.citations if citation.api == API and citation.raw is not None]
-        return {"type": "output_text", "text": part.text, "annotations": own}
+            wire: WireObject = {"type": "refusal", "refusal": part.text}
+        else:
+            own = [citation.raw for citation in part.citations if citation.api == API and citation.raw is not None]
+            wire = {"type": "output_text", "text": part.text, "annotations": own}
+        if self._own:
+            put_back(wire, {name: value for name, value in (part.extra or {}).items() if not name.startswith(_OF_ITEM)})
+        return wire
 
     def _think(self, parts: list[ReasoningPart]) -> None:
         """Neighbouring reasoning of one id: one item."""
@@ -232,6 +258,7 @@ class InputEncoder:
             item["content"] = [{"type": "reasoning_text", "text": part.text} for part in shown]
         if sealed:
             item["encrypted_content"] = sealed
+        self._put_back(item, parts[0])
         self._items.append(item)
 
     def _call(self, part: ToolCallPart) -> None:
@@ -241,13 +268,8 @@ class InputEncoder:
         else:
             arguments = part.arguments or "{}"
             call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": arguments}
+        self._put_back(call, part)
         self._items.append(call)
-
-    def _opaque(self, part: OpaquePart) -> msgspec.Raw | None:
-        if part.api == API:
-            return part.raw
-        self._translation.drop(f"messages[].content[{part.kind}]")
-        return None
 
     def _check_cache_control(self, part: Part) -> None:
         if part.cache_control is not None:

@@ -28,6 +28,7 @@ import msgspec
 from providers.model import LLMRequest, Message, Reasoning, ResponseFormat, TextPart, Tool, ToolChoice
 from providers.wire.base import EncodedRequest, Translation
 from providers.wire.effort import effort_of_budget
+from providers.wire.leftover_parts import messages_for
 from providers.wire.leftovers import choice_among, refuse_parameters, refuse_tool, refuse_unknown
 from providers.wire.openai_chat.api import API as CHAT
 from providers.wire.openai_responses.api import API
@@ -57,7 +58,7 @@ def encode_request(request: LLMRequest, model: str, translation: Translation) ->
     """The body for `model`. Raises `UnsupportedParameterError` through `translation`."""
     own = request.metadata.api in ("", API)
     body: WireObject = {"model": model}
-    messages = request.messages
+    messages = messages_for(API, request, translation)
     if (instructions := _instructions(messages)) is not None:
         body["instructions"] = instructions
         messages = messages[1:]

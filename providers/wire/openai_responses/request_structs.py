@@ -23,7 +23,18 @@ class WireItem(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class MessageItem(msgspec.Struct, gc=False):
+NOT_GIVEN = Raw(b"")
+
+
+class Item(msgspec.Struct, kw_only=True, gc=False):
+    """What any item has besides: its name at the provider, and how far it is."""
+
+    type: str | None = None
+    id: Raw = NOT_GIVEN
+    status: Raw = NOT_GIVEN
+
+
+class MessageItem(Item, kw_only=True, gc=False):
     role: str
     content: str | list[Raw] | None = None
     phase: str | None = None
@@ -34,25 +45,27 @@ class SummaryText(msgspec.Struct, gc=False):
 
 
 class ReasoningItem(msgspec.Struct, gc=False):
+    type: str | None = None
     id: str | None = None
+    status: Raw = NOT_GIVEN
     summary: list[SummaryText] | None = None
     content: list[SummaryText] | None = None
     encrypted_content: str | None = None
 
 
-class FunctionCallItem(msgspec.Struct, gc=False):
+class FunctionCallItem(Item, kw_only=True, gc=False):
     call_id: str
     name: str
     arguments: str | JSONObject | None = None
 
 
-class CustomToolCallItem(msgspec.Struct, gc=False):
+class CustomToolCallItem(Item, kw_only=True, gc=False):
     call_id: str
     name: str
     input: str
 
 
-class CallOutputItem(msgspec.Struct, gc=False):
+class CallOutputItem(Item, kw_only=True, gc=False):
     """`function_call_output` and `custom_tool_call_output`."""
 
     output: str | list[Raw]
@@ -70,6 +83,7 @@ class InputContent(msgspec.Struct, gc=False):
     type: str
     text: str | None = None
     annotations: list[JSONObject] | None = None
+    logprobs: Raw = NOT_GIVEN
     refusal: str | None = None
     image_url: str | None = None
     detail: str | None = None

@@ -11,7 +11,7 @@ from conformance.replay import Answer, Play, ReplayServer
 from providers.builtin.bedrock import BedrockProvider
 from providers.errors import ErrorKind, ProviderError, UnsupportedParameterError
 from providers.extension import check_config
-from providers.model import EventKind, LLMRequest, LLMResponse, Message, TextPart
+from providers.model import EventKind, LLMRequest, LLMResponse, Message, RequestMetadata, TextPart
 from providers.provider import RelayRequest
 from tests.providers.wire.bedrock_converse.support import START, STREAM, end, text
 from tests.providers.wire.reading import accumulate, message_of
@@ -193,6 +193,10 @@ async def test_what_the_configuration_adds_to_every_body() -> None:
     _, seen = await ask(Play(ANSWER), config, top_k=40)
     body = json.loads(seen.body)
     assert body["additionalModelRequestFields"] == {"anthropic_beta": ["x"], "top_k": 40}
+    asked = RequestMetadata(api="anthropic-messages", headers={"anthropic-beta": "context-1m-2025-08-07,x"})
+    _, seen = await ask(Play(ANSWER), config, metadata=asked)
+    fields = json.loads(seen.body)["additionalModelRequestFields"]
+    assert fields == {"anthropic_beta": ["x", "context-1m-2025-08-07"], "top_k": 1}
     assert body["guardrailConfig"] == config["guardrail"]
     assert "application-inference-profile%2Fabc/converse" in seen.target
     with pytest.raises(UnsupportedParameterError, match="this model has none"):

@@ -80,6 +80,15 @@ def test_a_choice_among_tools_that_are_not_there(api: str) -> None:
     assert "tool_choice" in translation.dropped or "tools" in translation.dropped
 
 
+@pytest.mark.parametrize("api", [*WIRES[2:], "cohere-chat", "ollama-chat"])
+def test_a_header_that_asks_for_something_is_named(api: str) -> None:
+    asked = RequestMetadata(api="anthropic-messages", headers={"anthropic-beta": "b", "anthropic-version": "v"})
+    said = Message(role="user", content=[TextPart(text="hi")])
+    translation = Translation(api)
+    load_wire(api).encode_request(LLMRequest(model="m", messages=[said], metadata=asked), "m", translation)
+    assert translation.dropped == ["anthropic-beta"]
+
+
 @pytest.mark.parametrize("api", WIRES)
 def test_a_choice_goes_with_its_tool(api: str) -> None:
     hosted = Tool(name="search", kind="opaque", api="another-api", raw={"type": "search"})

@@ -123,6 +123,17 @@ async def test_every_text_of_a_request_is_seen_as_the_model_reads_it() -> None:
     assert json.loads(bytes(opaque.raw)) == {"type": "x", "text": "[KEY]"}
 
 
+async def test_fields_that_only_the_clients_api_knows_are_seen_too() -> None:
+    asked = asking(TextPart(text="a", extra={"x": msgspec.Raw(b'["\\u0073k-abcd1"]')}))
+    asked.messages[0].extra = {"y": msgspec.Raw(b'{"z":"sk-abcd2"}'), "n": msgspec.Raw(b"1.50")}
+    run = await begun(asked, rules=[KEYS])
+    request = run.context.request
+    assert request.raw is None
+    [message] = request.messages
+    assert message.extra == {"y": msgspec.Raw(b'{"z":"[KEY]"}'), "n": msgspec.Raw(b"1.50")}
+    assert message.content[0].extra == {"x": msgspec.Raw(b'["[KEY]"]')}
+
+
 async def test_a_request_without_a_match_keeps_its_bytes() -> None:
     request = asking(TextPart(text="hello"), ToolCallPart(arguments='{"a": 1.0}'))
     run = await begun(request, rules=[KEYS])

@@ -32,6 +32,7 @@ from providers.model import (
 )
 
 T = TypeVar("T")
+Extra = dict[str, msgspec.Raw]
 
 _replace = msgspec.structs.replace
 
@@ -47,6 +48,20 @@ class Rewriting(Protocol):
 
 def rewrite_part(part: Part, rewriting: Rewriting) -> Part:
     """The part with every text rewritten; the same object if none was changed."""
+    made = _rewrite_known(part, rewriting)
+    extra = rewrite_extra(part.extra, rewriting)
+    return made if extra is part.extra else _replace(made, extra=extra)
+
+
+def rewrite_extra(extra: Extra | None, rewriting: Rewriting) -> Extra | None:
+    """Fields that only the client's API knows with every text rewritten; the same object if none was changed."""
+    if extra is None:
+        return None
+    made = {rewriting.text(name): _raw(raw, rewriting) for name, raw in extra.items()}
+    return extra if made == extra else made
+
+
+def _rewrite_known(part: Part, rewriting: Rewriting) -> Part:
     rewrite = rewriting.text
     match part:
         case TextPart():
@@ -120,7 +135,9 @@ def _choice(choice: Choice, rewriting: Rewriting) -> Choice:
 def _message(message: Message, rewriting: Rewriting) -> Message:
     message = _with(message, rewriting.text, "name")
     content = _each(message.content, lambda part: rewrite_part(part, rewriting))
-    return message if content is message.content else _replace(message, content=content)
+    extra = rewrite_extra(message.extra, rewriting)
+    unchanged = content is message.content and extra is message.extra
+    return message if unchanged else _replace(message, content=content, extra=extra)
 
 
 def _tool(tool: Tool, rewriting: Rewriting) -> Tool:

@@ -127,9 +127,9 @@ def test_what_is_harmless_is_dropped_by_name() -> None:
         "messages.content.image_url.detail",
         "messages.name",
         "messages.reasoning",
+        "messages[].content[web_search_call]",
         "seed",
         "store",
-        "web_search_call",
     ]
     assert body["messages"][1]["content"] == [{"type": "text", "text": "y"}]
 

@@ -71,6 +71,22 @@ def test_a_simple_request() -> None:
     assert encoded(request_of()) == ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, [])
 
 
+@pytest.mark.parametrize("model", [CLAUDE, NOVA])
+def test_betas_of_an_anthropic_client(model: str) -> None:
+    thinking, long = "interleaved-thinking-2025-05-14", "context-1m-2025-08-07"
+    flags = f"claude-code-20250219,{thinking}, {long},{thinking}"
+    request = request_of(api="anthropic-messages")
+    request.metadata.headers = {"anthropic-beta": flags}
+    body, dropped = encoded(request, model)
+    if model == CLAUDE:
+        assert body["additionalModelRequestFields"] == {"anthropic_beta": [thinking, long]}
+    else:
+        assert "additionalModelRequestFields" not in body
+    assert dropped == ["anthropic-beta"]
+    request.metadata.headers = {"anthropic-beta": thinking}
+    assert encoded(request, model)[1] == ([] if model == CLAUDE else ["anthropic-beta"])
+
+
 def test_sampling_goes_into_the_inference_config() -> None:
     body, dropped = encoded(request_of(max_tokens=9, temperature=0.5, top_p=0.9, stop=["END"], seed=1), LLAMA)
     assert body["inferenceConfig"] == {"maxTokens": 9, "temperature": 0.5, "topP": 0.9, "stopSequences": ["END"]}
@@ -305,7 +321,7 @@ def test_only_signed_reasoning_goes_back() -> None:
         {"reasoningContent": {"redactedContent": "/w=="}},
         {"text": "y"},
     ]
-    assert dropped == ["messages.reasoning", "web_search_call"]
+    assert dropped == ["messages[].content[web_search_call]", "messages.reasoning"]
 
 
 FOREIGN = msgspec.Raw(b"1")

@@ -13,6 +13,7 @@ from providers.model import (
     FilePart,
     LLMRequest,
     Message,
+    OpaquePart,
     Part,
     Reasoning,
     ReasoningPart,
@@ -196,6 +197,19 @@ def files_named(part: FilePart) -> FilePart:
     if part.data is not None:
         part.filename = part.filename or file_name(part.media_type or "")
     return part
+
+
+def blocks_as_texts(part: OpaquePart) -> Part:
+    """Anthropic's search results, and its documents made of blocks."""
+    if part.api != "anthropic-messages" or part.kind not in ("search_result", "document"):
+        return part
+    block = msgspec.json.decode(part.raw)
+    source, inner = block["source"], block.get("content")
+    if isinstance(source, dict):
+        source, inner = None, source["content"]
+    head = "\n".join(line for line in (block.get("title"), source, block.get("context")) if line)
+    texts = [found["text"] for found in inner]
+    return TextPart(text="\n\n".join([*([head] if head else []), *texts]), cache_control=block.get("cache_control"))
 
 
 def refusals_as_texts(part: RefusalPart) -> TextPart:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from providers.model import (
     GOOGLE_SIGNATURE,
@@ -211,8 +211,11 @@ LIMITS = {
 }
 
 
-def leave_out(request: LLMRequest, dropped: list[str], limits: Limits) -> None:
-    """Take out of a request what a wire says that it dropped. Raises `KeyError` for a name that is in no table."""
+def leave_out(request: LLMRequest, dropped: list[str], refused: str | None, limits: Limits) -> None:
+    """Take out of a request what a wire says that it dropped. Raises `KeyError` for a name that is in no table.
+
+    `refused`: what the wire refuses first, where nothing that changes the answer may be dropped.
+    """
     for told in dropped:
         name = re.sub(r"\[\d+\]", "[]", told)
         if name in request.hints or name in request.extra:
@@ -223,17 +226,52 @@ def leave_out(request: LLMRequest, dropped: list[str], limits: Limits) -> None:
         elif name.startswith("tools[]."):
             for tool in request.tools:
                 (tool.raw or {}).pop(name.removeprefix("tools[]."), None)
-        else:
-            _leave_out_opaque(request, name)
+        elif not _leave_out_extra(request, name):
+            _leave_out_opaque(request, name, refused)
 
 
-def _leave_out_opaque(request: LLMRequest, name: str) -> None:
-    """A block that only the client's API knows, named by its kind."""
-    kind = name.removeprefix("messages[].content[").removesuffix("]")
-    found = [part for message in request.messages for part in _parts(message.content) if isinstance(part, OpaquePart)]
-    if kind not in [part.kind for part in found]:
+def _leave_out_extra(request: LLMRequest, name: str) -> bool:
+    """A field of messages or parts that only the client's API knows; whether there is one of this name."""
+    found = False
+    for message in request.messages:
+        held: list[tuple[Any, str]] = [(message, "messages[]")]
+        held += [(part, f"messages[].content[{part.__struct_config__.tag}]") for part in _parts(message.content)]
+        for holder, place in held:
+            for field in list(holder.extra or {}):
+                if name == f"{place}.{field}":
+                    holder.extra.pop(field)
+                    holder.extra = holder.extra or None
+                    found = True
+    return found
+
+
+def _leave_out_opaque(request: LLMRequest, name: str, refused: str | None) -> None:
+    """A block that only the client's API knows, named by its kind: the model's own, or one that is refused else."""
+    places = {part.place: role for role, part in _opaque(request) if name == dropped_name(part)}
+    if not places:
         raise KeyError(name)
-    on_parts(OpaquePart, lambda part: None if part.kind == kind else part)(request)
+    if refused is None and any(role != "assistant" for role in places.values()):
+        raise AssertionError(f"{name} of the client's own is left out without being refused")
+    on_parts(OpaquePart, lambda part: None if name == dropped_name(part) else part)(request)
+
+
+def dropped_name(part: OpaquePart) -> str:
+    return f"messages[].content[{part.kind}]"
+
+
+def name_of_refused(request: LLMRequest, refused: str) -> str:
+    """The name that something refused is dropped by: a block's place is its own, its kind is not."""
+    return next((dropped_name(part) for _, part in _opaque(request) if part.place == refused), refused)
+
+
+def _opaque(request: LLMRequest) -> list[tuple[str, OpaquePart]]:
+    """The opaque blocks, each with the role of its message."""
+    return [
+        (message.role, part)
+        for message in request.messages
+        for part in _parts(message.content)
+        if isinstance(part, OpaquePart)
+    ]
 
 
 def _parts(parts: list[Part]) -> list[Part]:

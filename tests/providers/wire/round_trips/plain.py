@@ -5,6 +5,8 @@ Here too stands what no other API has any use for, and what therefore may go wit
 
 from __future__ import annotations
 
+from typing import Any
+
 from providers.model import (
     FilePart,
     ImagePart,
@@ -43,8 +45,11 @@ def plain(request: LLMRequest) -> None:
     _plain_tools(request)
     for change in _PLAIN_PARTS:
         change(request)
+    on_parts(object, _without_names_of_items)(request)
     turns: list[Message] = []
     for message in request.messages:
+        _without_names_of_items(message)
+        assert message.extra is None, "a field that was neither named nor said"
         message.is_instructions = False
         if turns and (turns[-1].role, turns[-1].name) == (message.role, message.name):
             turns[-1].content += message.content
@@ -89,6 +94,14 @@ def _plain_tools(request: LLMRequest) -> None:
             tool.api = ""
         if tool.kind == "function":
             tool.raw = {name: value for name, value in (tool.raw or {}).items() if name not in _TOOL_FIELDS} or None
+
+
+def _without_names_of_items(holder: Any) -> Any:
+    """What an item of Responses is called, and how far it is: that is asked of nobody else."""
+    for name in ("id", "status", "item.id", "item.status"):
+        (holder.extra or {}).pop(name, None)
+    holder.extra = holder.extra or None
+    return holder
 
 
 def _without_empty_text(part: TextPart) -> TextPart | None:

@@ -45,7 +45,7 @@ _IMAGE_SOURCE = (
     | wire({"type": "url", "url": IMAGE_URLS})
     | _STORED
 )
-_IMAGE = wire({"type": "image", "source": _IMAGE_SOURCE}, cache_control=CACHE)
+_IMAGE = wire({"type": "image", "source": _IMAGE_SOURCE}, cache_control=CACHE, new=TEXTS)
 _DOCUMENT_SOURCE = (
     wire({"type": "base64", "media_type": "application/pdf", "data": DATA})
     | wire({"type": "text", "media_type": "text/plain", "data": TEXTS})
@@ -87,7 +87,8 @@ _SEARCHED = st.just({"type": "server_tool_use", "id": "srv_1", "name": "web_sear
 
 
 def _call(call: Call) -> Some[Wire]:
-    return wire({"type": "tool_use", "id": call.id, "name": call.name, "input": OBJECTS}, cache_control=CACHE)
+    block = {"type": "tool_use", "id": call.id, "name": call.name, "input": OBJECTS}
+    return wire(block, cache_control=CACHE, caller=st.just({"type": "direct"}))
 
 
 def _answers(calls: list[Call]) -> Some[Wires]:

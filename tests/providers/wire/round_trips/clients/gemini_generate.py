@@ -40,9 +40,10 @@ from tests.providers.wire.round_trips.clients.drawing import (
 
 _TEXT = wire({"text": TEXTS})
 _SOUND_TYPES = st.sampled_from(["audio/wav", "audio/mpeg"])
-_INLINE = wire({"inlineData": wire({"mimeType": IMAGE_TYPES | _SOUND_TYPES, "data": DATA})}) | wire(
-    {"inlineData": wire({"mimeType": FILE_TYPES, "data": DATA}, displayName=TEXTS)}
-)
+_RESOLUTION = st.just({"level": "MEDIA_RESOLUTION_HIGH"})
+_INLINE = wire(
+    {"inlineData": wire({"mimeType": IMAGE_TYPES | _SOUND_TYPES, "data": DATA})}, mediaResolution=_RESOLUTION
+) | wire({"inlineData": wire({"mimeType": FILE_TYPES, "data": DATA}, displayName=TEXTS)})
 _FILE = (
     wire({"fileUri": IMAGE_URLS, "mimeType": IMAGE_TYPES})
     | wire({"fileUri": FILE_URLS | st.just("gs://b/a.pdf"), "mimeType": st.just("application/pdf")}, displayName=TEXTS)
@@ -77,7 +78,7 @@ _SAID = st.one_of(
 
 def _call(call: Call) -> Some[Wire]:
     function = wire({"id": call.id, "name": call.name}, args=OBJECTS)
-    return wire({"functionCall": function}, thoughtSignature=_SIGNATURE)
+    return wire({"functionCall": function}, thoughtSignature=_SIGNATURE, partMetadata=st.just({"a": 1}))
 
 
 def _answers(calls: list[Call]) -> Some[Wires]:

@@ -48,8 +48,9 @@ _FILE = wire({"file_data": data_urls(FILE_TYPES)}, filename=TEXTS) | st.sampled_
 )
 _PART = st.one_of(
     _TEXT,
-    wire({"type": "image_url", "image_url": _IMAGE}, cache_control=CACHE),
+    wire({"type": "image_url", "image_url": _IMAGE}, cache_control=CACHE, fps=st.just(2)),
     wire({"type": "file", "file": _FILE}, cache_control=CACHE),
+    st.just({"type": "video_url", "video_url": {"url": "https://h/v.mp4"}, "fps": 2}),
     wire({"type": "input_audio", "input_audio": wire({"data": DATA, "format": st.sampled_from(["wav", "mp3"])})}),
 )
 _ASKS = chained(
@@ -62,7 +63,7 @@ _ASKS = chained(
 def _call(call: Call) -> Some[Wire]:
     if call.is_custom:
         return wire({"id": call.id, "type": "custom", "custom": wire({"name": call.name, "input": TEXTS})})
-    function = wire({"name": call.name, "arguments": OBJECTS.map(json.dumps) | st.just("")})
+    function = wire({"name": call.name, "arguments": OBJECTS.map(json.dumps) | st.just("")}, hint=TEXTS)
     return wire({"id": call.id, "type": "function", "function": function})
 
 
@@ -83,6 +84,7 @@ def _details(blocks: list[ReasoningPart]) -> Wires:
 
 _CONTENT = TEXTS | some(_TEXT)
 _REASONING = wire({}, reasoning_content=TEXTS) | wire({"reasoning_details": BLOCKS.map(_details)})
+_BEYOND = wire({}, images=st.just([{"b64": "AA=="}]), prefix=st.just(True))
 _SAID = wire({"role": "assistant", "content": _CONTENT}, name=NAMES)
 _OTHERWISE = wire({"role": "assistant", "content": None, "refusal": TEXTS}) | st.just(
     {"role": "assistant", "audio": {"id": "audio_1"}}
@@ -91,7 +93,7 @@ _OTHERWISE = wire({"role": "assistant", "content": None, "refusal": TEXTS}) | st
 
 def _answers(calls: list[Call]) -> Some[Wires]:
     if not calls:
-        return listed(merged(_SAID, _REASONING) | _OTHERWISE)
+        return listed(merged(_SAID, _REASONING, _BEYOND) | _OTHERWISE)
     called = wire({"role": "assistant", "tool_calls": listed(*map(_call, calls))}, content=_CONTENT, name=NAMES)
     signed = wire({"role": "assistant", "tool_calls": listed(*map(_signed_call, calls))}, content=_CONTENT)
     return listed(merged(called, _REASONING) | signed)

@@ -47,7 +47,7 @@ _IMAGE = wire({"type": "input_image", "detail": _DETAILS, "image_url": IMAGE_URL
     {"type": "input_image", "detail": _DETAILS, "file_id": "file_1"}
 )
 _FILE = st.one_of(
-    wire({"type": "input_file", "file_data": data_urls(FILE_TYPES)}, filename=TEXTS),
+    wire({"type": "input_file", "file_data": data_urls(FILE_TYPES)}, filename=TEXTS, detail=st.just("high")),
     wire({"type": "input_file", "file_data": DATA}),
     wire({"type": "input_file", "file_url": FILE_URLS}),
     wire({"type": "input_file", "file_id": "file_1"}),
@@ -83,7 +83,8 @@ _SEARCHED = st.just({"type": "web_search_call", "id": "ws_1", "status": "complet
 def _call(call: Call) -> Some[Wire]:
     if call.is_custom:
         return wire({"type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": TEXTS})
-    return wire({"type": "function_call", "call_id": call.id, "name": call.name, "arguments": OBJECTS.map(json.dumps)})
+    function = {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": OBJECTS.map(json.dumps)}
+    return wire(function, id=st.just("fc_1"), status=st.just("completed"), namespace=NAMES)
 
 
 def _answers(calls: list[Call]) -> Some[Wires]:
