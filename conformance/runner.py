@@ -145,7 +145,7 @@ def run(options: Options, progress: Progress = lambda done, jobs, results: None)
 
 Job = tuple[str, int]
 
-_CLEANING_SECONDS = 10.0
+_CLEANING_SECONDS = 30.0
 """How long a worker may take to close what it has open and remove its temporary files."""
 
 

@@ -147,7 +147,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_no_file(tmp_path: Path) -> N
     finally:
         running.kill()
         running.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while any(map(_lives, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in workers if _lives(pid)]
