@@ -67,9 +67,10 @@ _SOURCES = ("apiKey", "credentials", "credentialsFile")
         },
         credentialsFile={
             "type": "string",
+            "format": "path",
             "minLength": 1,
-            "description": "A file with the same. Without any: Google's application default credentials, the metadata "
-            "server among them.",
+            "description": "A file with the same, relative to the configuration file. Without any: Google's "
+            "application default credentials, the metadata server among them.",
         },
         apiVersion={
             "type": "string",

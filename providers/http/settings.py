@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from providers.extension import Config, Schema
+from providers.transport.tls import own_client_context
 
 _MS = {"type": "integer", "minimum": 1}
 
@@ -63,7 +64,8 @@ HTTP_PROPERTIES: Schema = {
     "proxy": {"type": "string", "description": "An HTTP proxy's URL. Default: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."},
     "caBundle": {
         "type": "string",
-        "description": "PEM file with the CAs to trust instead of the default ones.",
+        "format": "path",
+        "description": "PEM file with the CAs to trust, not the default ones; relative to the configuration file.",
     },
     "http2": {
         "type": "boolean",
@@ -138,6 +140,14 @@ def check_http_config(config: Config) -> bool | str:
             return f"customHeaders: {name!r} is set by the gateway itself"
         if not _HEADER_VALUE.fullmatch(value):
             return f"customHeaders: the value of {name!r} has characters that a header cannot have"
+    bundle = config.get("caBundle")
+    if bundle is not None:
+        try:
+            own_client_context(bundle)
+        except FileNotFoundError:
+            return f"caBundle: no such file: {bundle}"
+        except OSError:  # ssl.SSLError is one
+            return f"caBundle: {bundle} cannot be used; expected a PEM file of certificates, or a folder of them"
     key = config.get("apiKey")
     if key is not None and not re.fullmatch(r"[\x21-\x7e]+", key):
         return "apiKey: expected printable ASCII without spaces (is there a line end in the variable?)"

@@ -43,8 +43,10 @@ DEFAULT_PACE = 20
             },
             "file": {
                 "type": "string",
+                "format": "path",
                 "minLength": 1,
-                "description": "The NAME.json of a recording of your own, instead of a bundled one.",
+                "description": "The NAME.json of a recording of your own, instead of a bundled one; relative to the "
+                "configuration file.",
             },
             "pace": {
                 "type": "number",

@@ -53,9 +53,10 @@ SCHEMA = {
         },
         "file": {
             "type": "string",
+            "format": "path",
             "minLength": 1,
-            "description": "A file of JSON lines to append to; it may be moved away at any time, a new one is begun. "
-            "Default: the gateway's log.",
+            "description": "A file of JSON lines to append to, relative to the configuration file; it may be moved "
+            "away at any time, a new one is begun. Default: the gateway's log.",
         },
         "metadata": {
             "type": "boolean",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import certifi
 import jsonschema
 import pytest
 from hypothesis import given, settings
@@ -78,6 +81,14 @@ def test_framing_headers_are_the_gateway_s(name: str) -> None:
 def test_bad_header_values_are_refused_without_being_shown(value: str) -> None:
     said = problem(customHeaders={"x-a": value})
     assert said == "customHeaders: the value of 'x-a' has characters that a header cannot have"
+
+
+def test_a_bundle_of_certificates_is_looked_at(tmp_path: Path) -> None:
+    missing, other = tmp_path / "none.pem", tmp_path / "other.pem"
+    other.write_text("not PEM")
+    assert problem(caBundle=str(missing)) == f"caBundle: no such file: {missing}"
+    assert problem(caBundle=str(other)).startswith(f"caBundle: {other} cannot be used; expected a PEM file")
+    assert check_http_config({"baseUrl": "http://h", "caBundle": certifi.where()}) is True
 
 
 @pytest.mark.parametrize("key", ["sk-1\n", "sk 1", "\tsk", "schlüssel", "a\r\nb"])
