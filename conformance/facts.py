@@ -63,7 +63,7 @@ def arguments_of(text: str) -> JSON:
     """A tool call's arguments as data, or as they are if they are not JSON."""
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
