@@ -5,7 +5,7 @@ Questions are put one after the other: only so can what a case leaves behind be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import trio
@@ -95,7 +95,7 @@ class Bench:
 
     # -- doing it -----------------------------------------------------------------------------------------------------
 
-    async def run_take(self, take: Take) -> AsyncIterator[Result]:
+    async def run_take(self, take: Take) -> AsyncGenerator[Result, None]:
         """Every chosen case of a recording. Raises `MissingSDKError`; whatever else goes wrong is a case's failure."""
         expected = self._oracles.get(take.key) if self._oracles is not None else None
         for subject, cases in self.cases(take):

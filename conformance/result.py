@@ -44,6 +44,8 @@ class Report(msgspec.Struct, kw_only=True):
     """Names and sentences, in the order of the columns."""
     notes: list[str] = []
     """What was left out, and why."""
+    stopped_by: int = 0
+    """The signal that ended the run before everything was asked; 0: it went to its end."""
 
     @property
     def failures(self) -> list[Result]:
