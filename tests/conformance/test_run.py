@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -163,6 +164,35 @@ def test_a_run_in_processes_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_what_it_has(tmp_path: Path, sent: signal.Signals, jobs: str) -> None:
+    temporary, report = tmp_path / "tmp", tmp_path / "report.json"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "conformance", "run", "--jobs", jobs, "--json", str(report)]
+    running = subprocess.Popen(
+        [*command, "--subject", "provider:openai", "--subject", "provider:replay"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    told = [running.stderr.readline()]  # a tenth of the way
+    running.send_signal(sent)
+    printed, rest = running.communicate(timeout=120)
+    told.append(rest)
+    assert running.returncode == 128 + sent, told
+    assert "Traceback" not in "".join(told)
+    assert re.search(rf"not run: \d+ of \d+ recordings and probes: {sent.name} stopped the run", printed)
+    assert "stopped before the end" in printed
+    found = json_report.read(report.read_bytes())
+    assert found.results
+    assert found.stopped_by == sent
+    assert not list(temporary.iterdir())
+
+
 def _lives(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -184,6 +214,35 @@ def test_nothing_selected_is_no_success() -> None:
     result = invoke("--only", "nothing-of-this-name", "--jobs", "1")
     assert result.exit_code == 2
     assert "nothing was selected" in result.output
+    assert "all passed" not in result.output
+
+
+@pytest.mark.parametrize("option", ["--junit", "--json", "--html"])
+def test_a_report_that_cannot_be_written_ends_the_run_before_it_begins(option: str, tmp_path: Path) -> None:
+    only = ["--only", "provider:openai::bundled/openai-chat/stream/text::event", "--jobs", "1"]
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "report"):
+        result = invoke(option, str(path), *only)
+        assert result.exit_code == 2
+        assert f"Invalid value for {option}: {path}: " in result.output
+        assert "checks of" not in result.output
+
+
+def test_the_matrix_comes_before_the_files(tmp_path: Path) -> None:
+    only = ["--only", "provider:openai::bundled/openai-chat/stream/text::event", "--jobs", "1"]
+    result = invoke("--json", str(tmp_path / "new" / "report.json"), *only)
+    assert result.exit_code == 0
+    assert result.output.index("all passed") < result.output.index("wrote ")
+
+
+def test_only_selected_subjects_need_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    only = ["--jobs", "1", "--only", "*::bundled/*/stream/text::event"]
+    assert invoke("--subject", "provider:replay/openai", *only).exit_code == 0
+    result = invoke("--subject", "provider:bedrock", *only)
+    assert result.exit_code == 2
+    assert "provider 'bedrock' cannot be tested" in result.output
+    assert "pip install 'triway[conformance]'" in result.output
 
 
 @pytest.mark.parametrize(
