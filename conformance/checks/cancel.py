@@ -23,8 +23,8 @@ LONG = 0.8
 RETRY_AFTER = 1
 ARRIVAL = 10.0
 """Seconds that a request may take to the provider."""
-PATIENCE = 2.0
-"""Seconds after which the caller leaves, whether or not it has seen what it waits for."""
+PATIENCE = 1.0
+"""Seconds after which the caller leaves, whether or not it has seen what it waits for. Events flow for longer."""
 
 _WORDS = [f"w{number}w " for number in range(400)]
 _RETRY = "in a retry's sleep"

@@ -101,8 +101,9 @@ async def open_gateway(
 ) -> AsyncIterator[list[GatewaySubject]]:
     """A gateway with a model for each speaker, pointed at `url`: a subject for each client API and each of them.
 
-    Only subjects whose names are `wanted`, and models for them. Presets are left out: what they change is not seen from a
-    client's side. Raises `SubjectError` if a configuration does not fit. On the way out it is stopped as SIGTERM would.
+    Only subjects whose names are `wanted`, and models for them. Presets are left out: what they change is not seen from
+    a client's side. Raises `SubjectError` if a configuration does not fit. On the way out the gateway is stopped as
+    SIGTERM would.
     """
     configure_logging("error", "json")
     speakers = [speaker for speaker in speakers if not speaker.cls.metadata.preset_of]

@@ -115,6 +115,9 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     signatures_travel: bool = False
     """Whether its own signatures must reach the callers of APIs that have a place for them, who send them back."""
 
+    tells: frozenset[str] = frozenset()
+    """Which of `facts.DETAILS` its answers have a place for, in a form that other APIs can say as well."""
+
     calls_end_in_stop: bool = False
     """Whether it has one finish reason for an answer that calls tools and for one that is just over."""
     says_cut_calls: bool = True
