@@ -24,12 +24,14 @@ import trio
 from conformance.bench import Bench
 from conformance.cases import Scope, Take, load_takes, representative
 from conformance.checks import CHECKS
-from conformance.crash import SENTENCE, SUITE
+from conformance.crash import SENTENCE, SUITE, innermost
 from conformance.deliveries import run_deliveries
+from conformance.oracles import MissingSDKError
 from conformance.preflight import preflight
 from conformance.result import Report, Result
 from conformance.stage import open_stage
 from conformance.subjects.base import Subject
+from conformance.subjects.configs import SubjectError
 from conformance.wires import WIRES
 
 
@@ -208,7 +210,8 @@ def _stoppable() -> Iterator[_Stop]:
     except BaseExceptionGroup as group:
         _, others = group.split(KeyboardInterrupt)
         if others is not None:
-            raise
+            # A subject's nursery wraps what ends the run, too.
+            raise innermost(group) if isinstance(group, ExceptionGroup) else group from None
         stop.signal = stop.signal or signal.SIGINT
     finally:
         if here:
@@ -335,11 +338,13 @@ def _worker(
     todo: multiprocessing.Queue[Job | None],
     done: multiprocessing.Queue[tuple[Job | None, bytes]],
 ) -> None:
-    stopping = False
+    stopping = over = False
 
     def stop(*_: object) -> None:
-        # trio has a handler for this one that strikes where it can do no harm; scopes and files are closed on the way.
         nonlocal stopping
+        if over:
+            os._exit(1)  # all is put away, and what is still to be sent is for nobody
+        # trio has a handler for this one that strikes where it can do no harm; scopes and files are closed on the way.
         stopping = True
         signal.raise_signal(signal.SIGINT)
 
@@ -360,10 +365,14 @@ def _worker(
 
     try:
         trio.run(work)
+        over = True
     except BaseException as error:  # noqa: BLE001 - this process's end; the parent tells the user
+        over = True
         if stopping or _is_interrupt(error):
             done.cancel_join_thread()
             return
-        done.put((None, traceback.format_exc().encode()))
+        found = innermost(error) if isinstance(error, Exception) else error
+        expected = isinstance(found, (MissingSDKError, SubjectError))
+        done.put((None, (str(found) if expected else traceback.format_exc()).encode()))
         done.close()
         done.join_thread()

@@ -61,7 +61,7 @@ def _read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping
             reading.items.append(_plain(answer))
     except Exception as error:  # noqa: BLE001 - see Reading.fail
         reading.fail(error)
-        response = getattr(error, "response", {})
+        response = getattr(error, "response", None) or {}
         reading.status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     finally:
         client.close()

@@ -171,7 +171,7 @@ def test_a_signal_ends_a_run_with_what_it_has(tmp_path: Path, sent: signal.Signa
     temporary.mkdir()
     command = [sys.executable, "-m", "conformance", "run", "--jobs", jobs, "--json", str(report)]
     running = subprocess.Popen(
-        [*command, "--subject", "provider:openai", "--subject", "provider:replay"],
+        [*command, "--subject", "provider:replay"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -233,6 +233,23 @@ def test_the_matrix_comes_before_the_files(tmp_path: Path) -> None:
     result = invoke("--json", str(tmp_path / "new" / "report.json"), *only)
     assert result.exit_code == 0
     assert result.output.index("all passed") < result.output.index("wrote ")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_missing_sdk_is_told_in_a_sentence(jobs: str, tmp_path: Path) -> None:
+    (tmp_path / "anthropic.py").write_text("raise ImportError")
+    only = ["--only", "gateway:anthropic-messages>anthropic::bundled/anthropic-messages/*/te*::event"]
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", "run", "--jobs", jobs, "--subject", "gateway:anthropic", *only],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    told = "the official SDK 'anthropic' is not installed: pip install 'triway[conformance]'"
+    assert done.stderr.strip().endswith(told)
+    assert "Traceback" not in done.stderr
 
 
 def test_only_selected_subjects_need_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:

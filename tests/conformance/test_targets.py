@@ -184,6 +184,20 @@ async def test_a_target_s_headers_reach_it_from_the_sdk_too(api: str, stream: bo
         assert [found for key, found in sent if key == name.encode()] == [value.encode()]
 
 
+# Ollama's SDK leaves its reading of a line that is cut to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object Response.aiter_lines")
+@pytest.mark.parametrize("api", WIRES)
+@pytest.mark.parametrize(("relay", "broken"), [(relays.Relay, set()), (relays.EndsCutsInGoodOrder, {"honest ending"})])
+async def test_a_connection_that_breaks_must_look_broken_in_every_api(
+    api: str, relay: type[relays.Relay], broken: set[str]
+) -> None:
+    async with open_stage() as stage, relays.serving(relay(), stage.url) as url:
+        bench = bench_of(stage, TargetSubject(WIRES[api], url), "*/stream/text::fin-*", "*/stream/text::reset-*")
+        results = [result async for result in bench.run_take(take("stream/text", api))]
+    assert results
+    assert {result.check for result in results if result.outcome == "failed"} == broken
+
+
 async def test_a_gateway_that_asks_for_a_key_passes(tmp_path: Path) -> None:
     async with open_stage() as stage, trio.open_nursery() as nursery:
         gateway = f"""
