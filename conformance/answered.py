@@ -54,7 +54,10 @@ class Answered(msgspec.Struct, kw_only=True):
         """It as lines of text, for a report."""
         lines = [f"{event.name or 'data'}: {event.data}" for event in self.events]
         if self.document is not None:
-            lines += json.dumps(self.document, indent=1, ensure_ascii=False).splitlines()
+            try:
+                lines += json.dumps(self.document, indent=1, ensure_ascii=False).splitlines()
+            except RecursionError:
+                lines += self.raw.decode("utf-8", "replace").splitlines()
         if not lines:
             lines = [chunk.decode("utf-8", "replace") for chunk in self.decoded]
         if self.failure is not None:

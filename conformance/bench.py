@@ -24,7 +24,7 @@ from conformance.oracles.expected import Expected, expect
 from conformance.replay import FAULTS, Delivery, Fault, Play
 from conformance.replay.answer import Piece
 from conformance.replay.faults import Fin, Reset, Stall, StatusFault
-from conformance.result import Evidence, Result
+from conformance.result import Evidence, Result, failed
 from conformance.stage import Stage
 from conformance.subjects.base import Question, Subject, Traits
 from providers.replay.recording import Recording
@@ -116,7 +116,7 @@ class Bench:
                     raise
                 except Exception as error:  # noqa: BLE001 - told, and the others are asked
                     self._drop_all()
-                    yield Result(case=case, check=SUITE, outcome="failed", reason=told_crash(error))
+                    yield failed(case, SUITE, told_crash(error))
                     continue
                 if seen is None:
                     continue
@@ -166,9 +166,10 @@ class Bench:
                 reason = str(found) if isinstance(found, BrokenPromiseError) else told_crash(found)
                 hung = isinstance(found, TooLateError)
         self._note_end(subject, hung=hung)
-        results = [Result(case=case, check=probe.name, outcome="failed" if reason else "passed", reason=reason)]
+        results = [Result(case=case, check=probe.name, outcome="passed")]
         if reason:
-            results[0].evidence = evidence_of_probe(self.stage, probe, variant, before, reason)
+            evidence = evidence_of_probe(self.stage, probe, variant, before, reason)
+            results = [failed(case, probe.name, reason, evidence)]
         left = await meter.settle(self.stage.prompts())
         self._drop_all()
         if not reason:
@@ -245,7 +246,7 @@ def judge(seen: Seen) -> Iterator[Result]:
         if reason is None:
             yield Result(case=seen.case, check=check.name, outcome="passed")
         else:
-            yield Result(case=seen.case, check=check.name, outcome="failed", reason=reason, evidence=evidence_of(seen))
+            yield failed(seen.case, check.name, reason, evidence_of(seen))
 
 
 def evidence_of(seen: Seen) -> Evidence:

@@ -79,6 +79,19 @@ class Facts(msgspec.Struct, kw_only=True):
     def without_usage(self) -> Facts:
         return msgspec.structs.replace(self, usage=Usage())
 
+    def bare(self) -> Facts:
+        """Without ids and details: text, reasoning, tool calls, finish reason, and the sums of usage."""
+        return msgspec.structs.replace(
+            self,
+            usage=Usage(input=self.usage.input, output=self.usage.output),
+            id="",
+            call_ids=[],
+            others=[],
+            refusal="",
+            citations=[],
+            logprobs=[],
+        )
+
     def unsigned(self) -> Facts:
         """Without what only some APIs have a place for."""
         return msgspec.structs.replace(self, signatures=[], redacted=[])

@@ -22,7 +22,8 @@ from conformance.oracles import ORACLES, base, oracle_of
 from conformance.oracles.base import Reading, ask_sdk
 from conformance.preflight import PreflightError, preflight
 from conformance.replay import Play, ReplayServer
-from conformance.result import Result
+from conformance.reports import html, json_report, junit, terminal
+from conformance.result import Report, Result
 from conformance.stage import Stage, open_stage
 from conformance.subjects import http_subject
 from conformance.subjects.base import Question, Subject
@@ -57,6 +58,17 @@ async def test_an_answer_of_another_shape_fails_with_words(name: str) -> None:
     failed = {result.check: result.reason for result in results if result.outcome == "failed"}
     assert "no answer: not in the shape of openai-chat: AttributeError" in failed["same message"]
     assert crash.SUITE not in failed
+
+
+@pytest.mark.parametrize("name", ["stream/text", "json/text"])
+@pytest.mark.parametrize("relay", [relays.SendsHalfACharacter, relays.NestsDeeply])
+async def test_whatever_comes_can_be_reported(relay: type[relays.Relay], name: str) -> None:
+    async with open_stage() as stage, relays.serving(relay(), stage.url) as url:
+        results = await results_of(bench_of(stage, TargetSubject(OPENAI, url), "*::event", "*::whole"), name)
+    assert "lossless" in {result.check for result in results if result.outcome == "failed"}
+    report = Report(seed=0, scope="full", seconds=1.0, recordings=1, results=results, checks={})
+    for render in (html.render, json_report.render, junit.render, terminal.failures, terminal.matrix):
+        assert render(report).encode()
 
 
 def test_deep_nesting_is_not_json() -> None:

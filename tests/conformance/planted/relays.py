@@ -188,6 +188,21 @@ class MakesNoSense(Relay):
         )
 
 
+class SendsHalfACharacter(Relay):
+    """Puts one half of a pair of surrogates into the names of ids."""
+
+    def piece(self, data: bytes) -> bytes:
+        return data.replace(b'"id":"', rb'"id":"\ud83d').replace(b'"id": "', rb'"id": "\ud83d')
+
+
+class NestsDeeply(Relay):
+    """Adds a member in which nine hundred lists lie in each other."""
+
+    def piece(self, data: bytes) -> bytes:
+        deep = b'"deep":' + b"[" * 900 + b"]" * 900 + b","
+        return data.replace(b'"id":"', deep + b'"id":"').replace(b'"id": "', deep + b'"id": "')
+
+
 class NeverAnswers(Relay):
     """Asks the provider, and says nothing to the client, ever."""
 
