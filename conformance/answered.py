@@ -7,11 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from conformance.facts import JSON, Facts
+from conformance.facts import JSON, UNREADABLE, Facts
 from conformance.wires import Event, WireFormat
-
-UNREADABLE = (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError)
-"""What reading raises over JSON that is not what its API says."""
 
 
 class Failure(msgspec.Struct, kw_only=True):

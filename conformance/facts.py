@@ -15,6 +15,9 @@ import msgspec
 JSON = Any
 """Any JSON value: arguments of a tool call are whatever the model wrote."""
 
+UNREADABLE = (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError)
+"""What reading raises over JSON that is not what its API says."""
+
 FINISH = {
     # Anthropic's words and some vendors', in OpenAI's.
     "end_turn": "stop",

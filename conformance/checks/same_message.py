@@ -33,7 +33,9 @@ class SameMessage(AnswerCheck):
         if answered.failure is not None and not told:
             return f"no answer: {answered.failure.message}"
         if answered.failure is None and told:
-            return "the provider's answer holds an error (or nothing), and the caller got a success"
+            told_by = seen.expected.answered.failure
+            what = f"holds an error ({told_by.message})" if told_by is not None else "holds nothing"
+            return f"the provider's answer {what}, and the caller got a success"
         found = differences(*_comparable(seen, seen.expected.facts, answered.facts))
         if not found and seen.sdk is not None:
             found = _differences_for_sdk(seen, seen.sdk)

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 import trio
 
-from conformance.answered import UNREADABLE, without_model
-from conformance.facts import JSON, Facts
+from conformance.answered import without_model
+from conformance.facts import JSON, UNREADABLE, Facts
 
 if TYPE_CHECKING:
     import httpx

@@ -44,7 +44,7 @@ def _nothing(event: Event) -> bool:
 class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One API. All functions are pure and raise nothing over what an API may send: they meet every answer as it came.
 
-    What no API sends (a text where an object was expected) may make them raise one of `answered.UNREADABLE`: the answer
+    What no API sends (a text where an object was expected) may make them raise one of `facts.UNREADABLE`: the answer
     is then called misshapen.
     """
 

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from conformance import crash
 from conformance.answered import Answered
 from conformance.cases import Case, load_takes, representative
 from conformance.cli import conformance
@@ -34,7 +35,7 @@ from conformance.wires import WIRES
 from providers.builtin import BUILTIN_PROVIDERS
 from providers.builtin.openai import OpenAIProvider
 from providers.extension import extension
-from providers.replay.recording import BUNDLED, load_recording
+from providers.replay.recording import BUNDLED, Kind, RecordedResponse, Recording, load_recording, save_recording
 
 SHARED = Path(__file__).parents[3] / "shared" / "recordings"
 # The code that reads an API stands for its kin and its presets here; `make conformance` asks all of them.
@@ -106,6 +107,30 @@ def test_the_same_seed_gives_the_same_whatever_the_processes() -> None:
     told = [[(r.case, r.check, r.outcome, r.reason) for r in report.results] for report in reports]
     assert told[0] == told[1]
     assert any("random-splits-15" in result.case.id for result in reports[0].results)
+
+
+ODD = [
+    (True, b'data: {"choices":"nope"}\n\ndata: [DONE]\n\n'),
+    (True, b'data: {"choices":5,"usage":"y"}\n\ndata: {"choices":[{"delta":"x","finish_reason":"stop"}]}\n\n'),
+    (True, b"data: " + b"[" * 200_000 + b"\n\n"),
+    (False, b'{"choices":[{"message":"hi"}]}'),
+    (False, b"[" * 200_000),
+]
+
+
+@pytest.mark.parametrize(("stream", "body"), ODD, ids=range(len(ODD)))
+def test_a_recording_of_no_shape_fails_in_words(stream: bool, body: bytes, tmp_path: Path) -> None:
+    media_type = "text/event-stream" if stream else "application/json"
+    response = RecordedResponse(status=200, headers={"content-type": media_type}, body=body)
+    kind: Kind = "stream" if stream else "json"
+    save_recording(Recording(name="odd", api="openai-chat", vendor="v", kind=kind, response=response), tmp_path / "set")
+    report = run(Options(recordings=(str(tmp_path / "set"),), subjects=("provider:openai",), only=("*::set/*",)))
+    assert report.results
+    assert crash.SUITE not in report.checks
+    for failure in report.failures:
+        assert not failure.reason.startswith("the suite itself"), failure.reason
+        if failure.check == "same message":
+            assert "not in the shape of openai-chat" in failure.reason
 
 
 def test_deliveries_say_the_same_whatever_they_cost() -> None:
