@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from conformance.facts import JSON, Facts
+from conformance.facts import JSON, UNREADABLE, Facts
 from conformance.wires import Event, WireFormat
 
 
@@ -51,7 +51,10 @@ class Answered(msgspec.Struct, kw_only=True):
         """It as lines of text, for a report."""
         lines = [f"{event.name or 'data'}: {event.data}" for event in self.events]
         if self.document is not None:
-            lines += json.dumps(self.document, indent=1, ensure_ascii=False).splitlines()
+            try:
+                lines += json.dumps(self.document, indent=1, ensure_ascii=False).splitlines()
+            except RecursionError:
+                lines += self.raw.decode("utf-8", "replace").splitlines()
         if not lines:
             lines = [chunk.decode("utf-8", "replace") for chunk in self.decoded]
         if self.failure is not None:
@@ -81,8 +84,17 @@ def read_stream(wire: WireFormat, body: bytes, *, broken: bool = False) -> Answe
 
     `broken`: the body did not end as HTTP wants it; where an API has no terminator, that is what says so.
     """
-    events = [event for event in wire.framing.read(body) if not wire.is_noise(event)]
-    answered = Answered(facts=wire.facts_of_stream(events), events=events, raw=body)
+    answered = Answered(raw=body)
+    try:
+        _read_events(wire, body, answered, broken=broken)
+    except UNREADABLE as error:
+        answered.failure = _misshapen(wire, error)
+    return answered
+
+
+def _read_events(wire: WireFormat, body: bytes, answered: Answered, *, broken: bool) -> None:
+    events = answered.events = [event for event in wire.framing.read(body) if not wire.is_noise(event)]
+    answered.facts = wire.facts_of_stream(events)
     for event in events:
         error = wire.error_of_event(event)
         if error is not None:
@@ -92,16 +104,29 @@ def read_stream(wire: WireFormat, body: bytes, *, broken: bool = False) -> Answe
         answered.terminated = any(wire.is_terminator(event) for event in events)
     else:
         answered.terminated = not broken and not answered.failure and any(wire.finishes(event) for event in events)
-    return answered
+
+
+def _misshapen(wire: WireFormat, error: Exception) -> Failure:
+    return Failure(message=f"not in the shape of {wire.api}: {type(error).__name__}: {error}", shaped=False)
 
 
 def read_whole(wire: WireFormat, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
     """A body that is one document: an answer, or an error if `status` is 400 or more."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     answered = Answered(document=document, raw=body)
+    try:
+        _read_document(wire, status, headers, body, answered)
+    except UNREADABLE as error:
+        answered.failure = _misshapen(wire, error)
+        answered.failure.status = status if status >= 400 else None
+    return answered
+
+
+def _read_document(wire: WireFormat, status: int, headers: Mapping[str, str], body: bytes, answered: Answered) -> None:
+    document = answered.document
     if status >= 400:
         error = wire.error_of_body(document, headers)
         shown = error.message if error is not None else body[:200].decode("utf-8", "replace")
@@ -115,4 +140,3 @@ def read_whole(wire: WireFormat, status: int, headers: Mapping[str, str], body: 
         answered.terminated = error is None
         if error is not None:
             answered.failure = Failure(message=error.message, type=error.type)
-    return answered

@@ -5,27 +5,35 @@ Questions are put one after the other: only so can what a case leaves behind be 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import trio
 
 from conformance.answered import Answered
 from conformance.cases import Case, Scope, Take, cases_of, selects
-from conformance.checks import ANSWER_CHECKS, PROBES, BrokenPromiseError, Probe, Seen
+from conformance.checks import ANSWER_CHECKS, PROBES, BrokenPromiseError, Probe, Seen, TooLateError
 from conformance.checks.no_leak import NoLeak
+from conformance.crash import SUITE, innermost
+from conformance.crash import told as told_crash
+from conformance.deliveries import BASELINE
 from conformance.facts import Usage
 from conformance.leaks import SETTLE_SECONDS, LeakMeter
-from conformance.oracles import ORACLES, Reading, oracle_of
+from conformance.oracles import ORACLES, MissingSDKError, Reading, ask_sdk, oracle_of
 from conformance.oracles.expected import Expected, expect
 from conformance.replay import FAULTS, Delivery, Fault, Play
-from conformance.replay.faults import Stall, StatusFault
-from conformance.result import Evidence, Result
+from conformance.replay.answer import Piece
+from conformance.replay.faults import Fin, Reset, Stall, StatusFault
+from conformance.result import Evidence, Result, failed
 from conformance.stage import Stage
 from conformance.subjects.base import Question, Subject, Traits
 from providers.replay.recording import Recording
 
 PROBE_SECONDS = 120.0
+PATIENT_HANGS = 3
+"""After so many questions in a row that never ended, somebody else's gateway is asked no more."""
+PROBE_EXCHANGES = 20
+"""Of how many of a probe's requests a report tells."""
 SENT_BYTES = 24 * 1024
 """How much of an answer's bytes a report shows."""
 
@@ -51,6 +59,9 @@ class Bench:
         self._scope: Scope = scope
         self._only: Collection[str] = only
         self._oracles = oracles
+        self._hangs: dict[str, int] = {}
+        """Questions in a row that had no end, by subject."""
+        self._unasked: dict[str, int] = {}
 
     def select(self, only: Iterable[str]) -> None:
         """From now on only these cases: ids, or patterns as of `--only`; none: all."""
@@ -75,49 +86,92 @@ class Bench:
                 if selects(self._only, case):
                     yield subject, probe, variant, case
 
+    def notes(self) -> list[str]:
+        """What was not asked, and why."""
+        return [
+            f"{name} was given up after {PATIENT_HANGS} questions in a row that had no end: {count} cases and probes"
+            for name, count in self._unasked.items()
+        ]
+
     # -- doing it -----------------------------------------------------------------------------------------------------
 
-    async def run_take(self, take: Take) -> AsyncIterator[Result]:
-        """Every chosen case of a recording. Raises `MissingSDKError`."""
+    async def run_take(self, take: Take) -> AsyncGenerator[Result, None]:
+        """Every chosen case of a recording. Raises `MissingSDKError`; whatever else goes wrong is a case's failure."""
         expected = self._oracles.get(take.key) if self._oracles is not None else None
         for subject, cases in self.cases(take):
-            if expected is None:
-                expected = await expect(take.recording, self.stage)
-                if self._oracles is not None:
-                    self._oracles[take.key] = expected
             baseline: Answered | None = None
-            if cases[0].fault or cases[0].delivery != "event":
-                # Held against it, though not asked for.
-                first = next(iter(cases_of(take, subject.name, subject.traits, self._deliveries, self._scope)))
-                seen = await self._ask(take, subject, first, expected, None)
-                baseline = seen.answered if seen is not None else None
-            for case in cases:
+            for number, case in enumerate(cases):
+                if self._is_given_up(subject):
+                    continue
                 started = trio.current_time()
-                seen = await self._ask(take, subject, case, expected, baseline)
+                try:
+                    if expected is None:
+                        expected = await expect(take.recording, self.stage)
+                        if self._oracles is not None:
+                            self._oracles[take.key] = expected
+                    if not number and (case.fault or case.delivery != BASELINE):
+                        baseline = await self._unasked_baseline(take, subject, expected)
+                    seen = await self._ask(take, subject, case, expected, baseline)
+                except MissingSDKError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told, and the others are asked
+                    self._drop_all()
+                    yield failed(case, SUITE, told_crash(error))
+                    continue
                 if seen is None:
                     continue
+                self._note_end(subject, hung=seen.answered.hung)
                 if seen.is_baseline:
                     baseline = seen.answered
                 for result in judge(seen):
                     result.seconds = trio.current_time() - started
                     yield result
 
+    async def _unasked_baseline(self, take: Take, subject: Subject, expected: Expected) -> Answered | None:
+        """What the other deliveries are held against, though it was not asked for."""
+        first = next(iter(cases_of(take, subject.name, subject.traits, self._deliveries, self._scope)))
+        seen = await self._ask(take, subject, first, expected, None)
+        return seen.answered if seen is not None else None
+
+    def _is_given_up(self, subject: Subject) -> bool:
+        if self._hangs.get(subject.name, 0) < PATIENT_HANGS or subject.traits.strict:
+            return False
+        self._unasked[subject.name] = self._unasked.get(subject.name, 0) + 1
+        return True
+
+    def _note_end(self, subject: Subject, *, hung: bool) -> None:
+        self._hangs[subject.name] = self._hangs.get(subject.name, 0) + 1 if hung else 0
+
+    def _drop_all(self) -> None:
+        for prompt in self.stage.prompts():
+            self.stage.drop(prompt)
+
     async def run_probe(self, subject: Subject, probe: Probe, variant: str, case: Case) -> list[Result]:
         """One probe, and whether it left anything behind (which a broken promise may, and is not asked)."""
+        if self._is_given_up(subject):
+            return []
         started = trio.current_time()
         meter = self._meters[subject.name]
         await meter.mark()
+        before = self.stage.server.received
         reason = f"no end within {PROBE_SECONDS:g} s"
+        hung = True
         with trio.move_on_after(PROBE_SECONDS):
             try:
                 await probe.run(subject, self.stage, variant)
                 reason = ""
-            except BrokenPromiseError as broken:
-                reason = str(broken)
-        results = [Result(case=case, check=probe.name, outcome="failed" if reason else "passed", reason=reason)]
+                hung = False
+            except Exception as error:  # noqa: BLE001 - told, and the others are asked
+                found = innermost(error)
+                reason = str(found) if isinstance(found, BrokenPromiseError) else told_crash(found)
+                hung = isinstance(found, TooLateError)
+        self._note_end(subject, hung=hung)
+        results = [Result(case=case, check=probe.name, outcome="passed")]
+        if reason:
+            evidence = evidence_of_probe(self.stage, probe, variant, before, reason)
+            results = [failed(case, probe.name, reason, evidence)]
         left = await meter.settle(self.stage.prompts())
-        for prompt in self.stage.prompts():
-            self.stage.drop(prompt)
+        self._drop_all()
         if not reason:
             leaks = "; ".join(left)
             results.append(Result(case=case, check=NoLeak.name, outcome="failed" if leaks else "passed", reason=leaks))
@@ -146,9 +200,9 @@ class Bench:
         counted = _difference(counted, subject.counted())
         sdk: Reading | None = None
         oracle = oracle_of(subject.wire.api) if _is_for_sdk(take, subject, fault, baseline) else None
-        if oracle is not None:
+        if oracle is not None and not answered.hung:
             model = subject.model + ("-impatient" if question.impatient and subject.traits.strict else "")
-            sdk = await oracle(subject.base_url, model, prompt, streamed)
+            sdk = await ask_sdk(oracle, subject.base_url, model, prompt, streamed, subject.headers)
             await meter.settle([prompt], impatient=question.impatient)
         self.stage.drop(prompt)
         return Seen(
@@ -183,13 +237,16 @@ def probes_of(subject: str, api: str, traits: Traits) -> Iterator[tuple[Probe, s
 def judge(seen: Seen) -> Iterator[Result]:
     """What every check that applies says of a case."""
     for check in ANSWER_CHECKS:
-        if not check.applies(seen):
-            continue
-        reason = check.judge(seen)
+        try:
+            if not check.applies(seen):
+                continue
+            reason = check.judge(seen)
+        except Exception as error:  # noqa: BLE001 - told as the check's failure
+            reason = told_crash(error)
         if reason is None:
             yield Result(case=seen.case, check=check.name, outcome="passed")
         else:
-            yield Result(case=seen.case, check=check.name, outcome="failed", reason=reason, evidence=evidence_of(seen))
+            yield failed(seen.case, check.name, reason, evidence_of(seen))
 
 
 def evidence_of(seen: Seen) -> Evidence:
@@ -197,19 +254,46 @@ def evidence_of(seen: Seen) -> Evidence:
     wanted = msgspec.structs.replace(reference)
     if seen.wire.api != seen.upstream.api or not seen.traits.http:
         wanted.document, wanted.events, wanted.decoded = None, reference.events, []
-    pieces: list[bytes] = []
-    size = 0
-    for piece in seen.play.plan().pieces:
-        pieces.append(piece.data)
-        size += len(piece.data)
-        if size > SENT_BYTES:
-            pieces = [b"".join(pieces)[:SENT_BYTES], b"\n[cut here for the report]"]
-            break
     return Evidence(
-        sent=b"".join(pieces).decode("utf-8", "backslashreplace"),
+        sent=_sent(seen.play.plan().pieces, SENT_BYTES),
         expected=_bounded(wanted.lines()),
         received=_bounded(seen.answered.lines()),
     )
+
+
+def evidence_of_probe(stage: Stage, probe: Probe, variant: str, before: int, reason: str) -> Evidence:
+    """What the probe's requests (those after the first `before`) met, and what was promised of them."""
+    server = stage.server
+    exchanges = list(server.exchanges)[max(0, len(server.exchanges) - (server.received - before)) :]
+    received = [reason, f"requests that reached the provider: {server.received - before}"]
+    for exchange in exchanges[-PROBE_EXCHANGES:]:
+        ending = [
+            word
+            for word, moment in (("all of it", exchange.completed), ("the peer closed", exchange.peer_closed))
+            if moment.is_set()
+        ]
+        request = exchange.request
+        received.append(
+            f"{request.method} {request.target}: {exchange.bytes_written} bytes were written"
+            + "".join(f", {word}" for word in ending)
+        )
+    sent = ""
+    if exchanges:
+        last = exchanges[-1]
+        sent = _sent(Play.plan(last.play).pieces, min(SENT_BYTES, last.bytes_written))
+    expected = [probe.sentence, f"{probe.name}: {variant}" if variant else probe.name]
+    return Evidence(sent=sent, expected=expected, received=_bounded(received))
+
+
+def _sent(pieces: Iterable[Piece], limit: int) -> str:
+    kept = bytearray()
+    for piece in pieces:
+        kept += piece.data
+        if len(kept) > limit:
+            del kept[limit:]
+            kept += b"\n[cut here for the report]"
+            break
+    return kept.decode("utf-8", "backslashreplace")
 
 
 def _bounded(lines: list[str]) -> list[str]:
@@ -238,14 +322,15 @@ def _without_wait(take: Take) -> Recording:
 def _is_for_sdk(take: Take, subject: Subject, fault: Fault | None, baseline: Answered | None) -> bool:
     """Whether the official SDK is asked too: about every recording in the baseline, and about faults on the exemplar.
 
-    Not if that takes seconds again. What an SDK makes of a fault that a foreign gateway lets through is the fault's.
+    Not if that takes seconds again. What an SDK makes of a fault that a foreign gateway lets through is the fault's,
+    but for a connection that broke.
     """
     if not subject.traits.http or subject.wire.api not in ORACLES:
         return False
     if fault is None:
         return baseline is None
     waits = isinstance(fault, StatusFault) and fault.retry_after
-    return take.is_exemplar and subject.traits.strict and not waits
+    return take.is_exemplar and (subject.traits.strict or isinstance(fault, (Fin, Reset))) and not waits
 
 
 def _difference(before: Usage | None, after: Usage | None) -> Usage | None:

@@ -23,6 +23,7 @@ import msgspec
 
 from conformance.deliveries import BASELINE
 from conformance.replay import FAULTS, Answer, Delivery, Fault
+from conformance.replay.answer import finishes_answer
 from conformance.replay.faults import MAX_EVENT_BYTES, OversizedEvent, Stall, StatusFault
 from conformance.replay.faults.content import EmptyBody, WrongContentType
 from conformance.subjects.base import Traits
@@ -167,7 +168,7 @@ def _is_met(take: Take, name: str, traits: Traits, scope: Scope) -> bool:
 
 def _ends(answer: Answer) -> bool:
     """Whether a stream says anywhere why it ended. One that never does cannot be told from its own cut."""
-    return any(part.event is not None and answer.wire.finishes(part.event) for part in answer.parts)
+    return any(part.event is not None and finishes_answer(answer.wire, part.event) for part in answer.parts)
 
 
 def _is_worth_a_second(fault: StatusFault, scope: Scope) -> bool:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-"""Nothing could be run: a recording, a subject or an SDK is missing or wrong."""
+"""Nothing could be run: a recording, a subject or an SDK is missing or wrong; or a report cannot be written."""
+EXIT_STOPPED = 128
+"""And the number of the signal, as shells have it."""
 
 
 def _processes() -> int:
@@ -44,7 +46,7 @@ def conformance() -> None:
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Sent to targets. Repeatable.")
 @click.option("--model-prefix", default="", help="Put before the model's name for targets.")
 @click.option("--model", default="m", show_default=True, help="The model's name for targets.")
-@click.option("--listen", "port", type=int, default=0, help="The replay server's port, for targets to call.")
+@click.option("--listen", "port", type=click.IntRange(0, 65535), default=0, help="The replay server's port.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML here.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all results as JSON here.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write one self-contained page here.")
@@ -68,6 +70,7 @@ def run(
 ) -> None:
     """Run the checks; exit code 0 only if all passed."""
     from conformance.oracles import MissingSDKError
+    from conformance.preflight import PreflightError
     from conformance.runner import Options, RunError
     from conformance.runner import run as run_suite
     from conformance.subjects.configs import SubjectError
@@ -86,22 +89,29 @@ def run(
         port=port,
         jobs=jobs,
     )
+    reports = (("--junit", junit, "junit"), ("--json", json_path, "json_report"), ("--html", html, "html"))
+    for option, path, _ in reports:
+        _check_writable(option, path)
     progress = _Progress()
     try:
         report = run_suite(options, progress.update)
-    except (RecordingError, SubjectError, MissingSDKError, RunError) as error:
+    except (RecordingError, SubjectError, MissingSDKError, PreflightError, RunError) as error:
         progress.end()
         click.echo(str(error), err=True)
         sys.exit(EXIT_USAGE)
     progress.end()
     for failure in report.failures:
         failure.rerun = rerun_command(options, failure.case.id)
-    _write(report, junit, json_path, html)
-    _print(report, by_vendor=vendors)
-    if not report.results:
+    if not report.results and not report.stopped_by:
+        for note in report.notes:
+            click.echo(f"not run: {note}")
         click.echo("nothing was selected", err=True)
         sys.exit(EXIT_USAGE)
-    sys.exit(EXIT_FAILED if report.failures else 0)
+    _print(report, by_vendor=vendors)
+    written = [_write(report, path, module) for _, path, module in reports if path is not None]
+    if report.stopped_by:
+        sys.exit(EXIT_STOPPED + report.stopped_by)
+    sys.exit(EXIT_USAGE if not all(written) else EXIT_FAILED if report.failures else 0)
 
 
 def rerun_command(options: Options, case_id: str) -> str:
@@ -166,12 +176,29 @@ class _Progress:
             click.echo("\r\033[K", nl=False, err=True)
 
 
-def _write(report: Report, junit: Path | None, json_path: Path | None, html: Path | None) -> None:
-    for path, module in ((junit, "junit"), (json_path, "json_report"), (html, "html")):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(importlib.import_module(f"conformance.reports.{module}").render(report), encoding="utf-8")
-            click.echo(f"wrote {path}", err=True)
+def _check_writable(option: str, path: Path | None) -> None:
+    """Before the run, so that its end does not find out."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        path.open("a").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint=option) from error
+
+
+def _write(report: Report, path: Path, module: str) -> bool:
+    text = importlib.import_module(f"conformance.reports.{module}").render(report)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        click.echo(f"cannot write {path}: {error.strerror}", err=True)
+        return False
+    click.echo(f"wrote {path}", err=True)
+    return True
 
 
 def _print(report: Report, *, by_vendor: bool) -> None:

@@ -15,6 +15,9 @@ import msgspec
 JSON = Any
 """Any JSON value: arguments of a tool call are whatever the model wrote."""
 
+UNREADABLE = (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError)
+"""What reading raises over JSON that is not what its API says."""
+
 FINISH = {
     # Anthropic's words and some vendors', in OpenAI's.
     "end_turn": "stop",
@@ -29,11 +32,24 @@ FINISH = {
 }
 
 
+DETAILS = frozenset({"citations", "others", "refusal", "logprobs", "cached", "reasoning", "call_ids"})
+"""Facts that only some APIs have a place for. Between two that have it they must come through; `call_ids` as some names
+that are told and tell the calls apart, because each API has its own. An `id` and `citations` are compared where
+both sides speak one API."""
+
+
 class Usage(msgspec.Struct, kw_only=True, frozen=True):
     """Tokens. `input` counts all of them, cached or not. None: not told."""
 
     input: int | None = None
     output: int | None = None
+    cached: int | None = None
+    """Of `input`, those read from a cache."""
+    reasoning: int | None = None
+    """Of `output`, those that the model thought."""
+
+    def details(self) -> dict[str, int]:
+        return {"cached": self.cached or 0, "reasoning": self.reasoning or 0}
 
     def or_zero(self) -> tuple[int, int]:
         return self.input or 0, self.output or 0
@@ -50,20 +66,59 @@ class Facts(msgspec.Struct, kw_only=True):
     finish: str | None = None
     """In OpenAI's words."""
     usage: Usage = Usage()
+    id: str = ""
+    """Of the answer."""
+    call_ids: list[str] = []
+    """Of `tool_calls`, in their order; empty where the API tells none."""
+    others: list[str] = []
+    """What the choices after the first one say: text and reasoning of each."""
+    refusal: str = ""
+    """What of `text` refuses."""
+    citations: list[str] = []
+    """The sources that are named for the text: the address of each, or its title."""
+    logprobs: list[str] = []
+    """The tokens of the first choice whose probabilities are told."""
 
     def without_usage(self) -> Facts:
         return msgspec.structs.replace(self, usage=Usage())
+
+    def bare(self) -> Facts:
+        """Without ids and details: text, reasoning, tool calls, finish reason, and the sums of usage."""
+        return msgspec.structs.replace(
+            self,
+            usage=Usage(input=self.usage.input, output=self.usage.output),
+            id="",
+            call_ids=[],
+            others=[],
+            refusal="",
+            citations=[],
+            logprobs=[],
+        )
 
     def unsigned(self) -> Facts:
         """Without what only some APIs have a place for."""
         return msgspec.structs.replace(self, signatures=[], redacted=[])
 
 
+def count_of(data: JSON, *names: str) -> int | None:
+    """The first of these members that is a number. `data` may be anything."""
+    told = [data[name] for name in names if isinstance(data.get(name), int)] if isinstance(data, dict) else []
+    return told[0] if told else None
+
+
+def source_of(citation: JSON, *titles: str) -> str:
+    """What names a citation's source: its address, else the first of these members."""
+    for name in ("url", "uri", *titles):
+        if isinstance(citation.get(name), str) and citation[name]:
+            return str(citation[name])
+    return ""
+
+
 def arguments_of(text: str) -> JSON:
     """A tool call's arguments as data, or as they are if they are not JSON."""
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

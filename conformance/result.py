@@ -32,6 +32,18 @@ class Result(msgspec.Struct, kw_only=True):
     evidence: Evidence | None = None
 
 
+def failed(case: Case, check: str, reason: str, evidence: Evidence | None = None) -> Result:
+    """A broken promise. What was received may hold half characters, which no report could be written with."""
+    if evidence is not None:
+        expected, received = map(_writable, evidence.expected), map(_writable, evidence.received)
+        evidence = Evidence(sent=_writable(evidence.sent), expected=list(expected), received=list(received))
+    return Result(case=case, check=check, outcome="failed", reason=_writable(reason), evidence=evidence)
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Report(msgspec.Struct, kw_only=True):
     """A whole run."""
 
@@ -44,6 +56,8 @@ class Report(msgspec.Struct, kw_only=True):
     """Names and sentences, in the order of the columns."""
     notes: list[str] = []
     """What was left out, and why."""
+    stopped_by: int = 0
+    """The signal that ended the run before everything was asked; 0: it went to its end."""
 
     @property
     def failures(self) -> list[Result]:

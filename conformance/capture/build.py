@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from conformance.capture.captured import Captured, Headers, end_to_end
+from conformance.capture.captured import FRAMING, Captured, Headers, end_to_end
 from conformance.capture.recognise import APIS, may_be_conversation, recognise_api, recognise_vendor
 from conformance.capture.scrubber import Clean, Scrubber
 from providers.replay.events import AMAZON_EVENT_STREAM, EVENT_STREAM
@@ -16,7 +16,6 @@ STREAMS = frozenset(
     {EVENT_STREAM, AMAZON_EVENT_STREAM, "application/x-ndjson", "application/jsonl", "application/stream+json"}
 )
 
-_FRAMING = frozenset({"content-length", "content-encoding", "host", "accept-encoding", "expect"})
 _PASSING = frozenset({"date", "alt-svc", "via", "nel", "report-to", "strict-transport-security", "age"})
 """Of the moment or of the way, not of the answer."""
 
@@ -60,7 +59,7 @@ def build(captured: Captured, scrubber: Scrubber, choice: Choice) -> Recording:
         kind=_kind(captured),
         request=request,
         response=RecordedResponse(
-            status=captured.status, headers=_merged(clean.headers, _FRAMING | _PASSING), body=clean.body
+            status=captured.status, headers=_merged(clean.headers, FRAMING | _PASSING), body=clean.body
         ),
         timing=captured.timing,
         source=source,
@@ -96,7 +95,7 @@ def _request(clean: Clean) -> RecordedRequest | None:
         method=request.method,
         path=request.path,
         query=request.query,
-        headers=_merged(request.headers, _FRAMING),
+        headers=_merged(request.headers, FRAMING),
         body=json_or_text(request.body),
     )
 

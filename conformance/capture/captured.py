@@ -28,6 +28,10 @@ HOP_BY_HOP = frozenset(
 """RFC 9110, 7.6.1: of one connection, so neither passed on nor recorded."""
 
 
+FRAMING = frozenset({"content-length", "content-encoding", "host", "accept-encoding", "expect"})
+"""Of how a body was sent: it is recorded as it is without that."""
+
+
 class CapturedRequest(msgspec.Struct, kw_only=True):
     """The request, content coding undone."""
 

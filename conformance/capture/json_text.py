@@ -134,6 +134,15 @@ class Container:
         return (self._parent.path if self._parent else "") + self._label
 
     @property
+    def within(self) -> Iterator[str]:
+        """The keys of the objects that it stands under, from the inside out."""
+        container: Container | None = self
+        while container is not None:
+            if container._label.startswith("."):
+                yield container._label[1:]
+            container = container._parent
+
+    @property
     def thread(self) -> str:
         """What it goes on from in the events before: its path, with marks rather than positions. Once all is read."""
         if self._thread is None:
@@ -184,6 +193,11 @@ class Value:
     def path(self) -> str:
         """Where it stands in its document: `.choices[0].delta.content`."""
         return (self.container.path if self.container else "") + self.label
+
+    @property
+    def within(self) -> Iterator[str]:
+        """The keys of the objects around the one that it stands in, from the inside out."""
+        return self.container.within if self.container else iter(())
 
     @property
     def thread(self) -> str:

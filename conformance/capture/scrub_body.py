@@ -179,7 +179,9 @@ class _Search:
 
     def _by_key(self, value: Value, prefix: str) -> None:
         chars = value.chars
-        if value.is_key or not chars.strip("1.+-eE" if value.is_number else "x") or not is_secret_key(value.key, chars):
+        if value.is_key or not chars.strip("1.+-eE" if value.is_number else "x"):
+            return
+        if not is_secret_key(value.key, chars, value.within):
             return
         what = f"value of a key `{value.path.rpartition('.')[2].partition('[')[0]}`"
         self.findings.append(

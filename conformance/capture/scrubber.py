@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote, unquote_plus
 
 import msgspec
 
-from conformance.capture.captured import Captured, CapturedRequest, Headers, media_type
+from conformance.capture.captured import FRAMING, HOP_BY_HOP, Captured, CapturedRequest, Headers, media_type
 from conformance.capture.scrub_body import MIN_SECRET, ScrubbedBody, scrub_body
-from conformance.capture.shapes import Hit, literals_in, shapes_in
+from conformance.capture.shapes import Hit, is_opaque, literals_in, shapes_in
 from providers.replay.recording import Scrubbed
-from providers.replay.secrets import is_secret_header, is_secret_parameter
+from providers.replay.secrets import is_kept_request_header, is_secret_header, is_secret_parameter
 
 MAX_KNOWN = 256
 """Secrets that are remembered; the oldest are forgotten first."""
@@ -91,7 +91,17 @@ def _shown_secrets(captured: Captured) -> Iterator[tuple[str, str]]:
                 yield f"`{unquote_plus(name)}` of the query", value
                 yield f"`{unquote_plus(name)}` of the query", unquote_plus(value)
         yield from _in_headers(request.headers)
+        yield from (
+            (f"{name} header", value.strip())
+            for name, value in request.headers
+            if not _is_recorded(name) and is_opaque(value.strip())
+        )
     yield from _in_headers(captured.headers)
+
+
+def _is_recorded(name: str) -> bool:
+    """Whether a header of a request is kept, or dropped without a word because it belongs to the connection."""
+    return is_kept_request_header(name) or name in HOP_BY_HOP | FRAMING or name.startswith(":")
 
 
 def _in_headers(headers: Headers) -> Iterator[tuple[str, str]]:
@@ -214,7 +224,8 @@ class _Scrubbing:
     def _headers(self, headers: Headers, where: str) -> Headers:
         kept: Headers = []
         for name, value in headers:
-            if is_secret_header(name):
+            is_left_out = is_secret_header(name) or (where == "request.headers" and not _is_recorded(name))
+            if is_left_out:
                 self._note(f"{name} header", f"{where}.{name}")
             else:
                 kept.append((name, self.text(value, f"{where}.{name}")))

@@ -6,7 +6,7 @@ Everything here errs towards finding too much. What is found is listed, so a wro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -71,16 +71,28 @@ _PARAMETER = re.compile(r"(?<=[?&;#])(?P<name>[\w.%-]{1,60})=(?P<value>[^&;#\s]+
 _SECRET_KEYS = re.compile(
     r".*(?:apikey|accesskey|secretkey|privatekey|subscriptionkey|accesstoken|refreshtoken|idtoken|authtoken|bearertoken"
     r"|sessiontoken|securitytoken|authorizationtoken|clientsecret|secretaccesskey|password|passwd|passphrase"
-    r"|connectionstring)s?|(?:proxy)?authorization|(?:set)?cookies?|credentials?"
+    r"|connectionstring)s?|(?:proxy)?authorization|(?:set)?cookies?|credentials?|pwd|pass|auth"
 )
-_OPAQUE_KEYS = frozenset({"token", "secret", "auth", "key", "credential", "jwt"})
+_HOLDERS = frozenset({"credential", "credentials", "secrets"})
+"""Keys of objects in which everything is secret, whatever it is called."""
+_OPAQUE_KEYS = frozenset({"token", "secret", "key", "credential", "jwt", "bearer", "pat"})
 """Keys that mostly hold something else: a model's token with its logprob, a key of a map."""
 _OPAQUE = re.compile(r"(?=[^\s]*[0-9])(?=[^\s]*[A-Za-z])[\w.~+/=:-]{16,}")
 """Letters and digits in one run: no word, and no token of a model."""
 
 
-def is_secret_key(name: str, value: str) -> bool:
-    """Whether a JSON object's key says that its value, a string or a number, is a secret."""
+def is_opaque(text: str) -> bool:
+    """Whether it is one run of letters and digits, as keys are and words are not."""
+    return _OPAQUE.fullmatch(text) is not None
+
+
+def is_secret_key(name: str, value: str, within: Iterable[str] = ()) -> bool:
+    """Whether a JSON object's key, or that of an object around it (`within`), says that its value is a secret.
+
+    `value`: a string, or a number as it is written.
+    """
+    if any(holder.lower() in _HOLDERS for holder in within):
+        return True
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     if _SECRET_KEYS.fullmatch(plain):
         return True

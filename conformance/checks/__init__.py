@@ -1,7 +1,7 @@
 """The checks, one a file. The order here is the order of the report's columns."""
 
 from conformance.checks.back_pressure import BackPressure
-from conformance.checks.base import AnswerCheck, BrokenPromiseError, Check, Probe, Seen
+from conformance.checks.base import AnswerCheck, BrokenPromiseError, Check, Probe, Seen, TooLateError
 from conformance.checks.cancel import Cancel
 from conformance.checks.error_map import ErrorMap
 from conformance.checks.honest_ending import HonestEnding
@@ -25,4 +25,14 @@ ANSWER_CHECKS: tuple[AnswerCheck, ...] = (
 PROBES: tuple[Probe, ...] = (Linear(), Cancel(), BackPressure(), OnTime())
 CHECKS: tuple[Check, ...] = (*ANSWER_CHECKS, *PROBES)
 
-__all__ = ["ANSWER_CHECKS", "CHECKS", "PROBES", "AnswerCheck", "BrokenPromiseError", "Check", "Probe", "Seen"]
+__all__ = [
+    "ANSWER_CHECKS",
+    "CHECKS",
+    "PROBES",
+    "AnswerCheck",
+    "BrokenPromiseError",
+    "Check",
+    "Probe",
+    "Seen",
+    "TooLateError",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from conformance.checks.base import BrokenPromiseError, Probe
-from conformance.checks.probing import asking, synthetic
+from conformance.checks.probing import asking, synthetic, within
 from conformance.replay import Play
 from conformance.replay.deliveries import bytes_each
 from conformance.stage import Stage
@@ -22,6 +22,8 @@ that is too busy for the subject is too busy to look."""
 LOOK = 0.02
 """Seconds between two looks."""
 WAIT = 20.0
+ARRIVAL = 10.0
+"""Seconds that a request may take to the provider."""
 
 
 class BackPressure(Probe):
@@ -35,8 +37,9 @@ class BackPressure(Probe):
         recording = synthetic(subject.upstream, ["x" * TEXT_BYTES] * EVENTS)
         prompt = stage.prompt_for(Play(recording, bytes_each(64 * 1024)))
         async with asking(subject, Question(prompt=prompt, stream=True, hold=trio.Event())):
-            with trio.fail_after(WAIT):
+            with within(ARRIVAL, "the request did not reach the provider"):
                 exchange = await stage.exchange(prompt)
+            with within(WAIT, "the reading from the provider did not stop, nor come to an end,"):
                 steady, written = 0, -1
                 while steady < STEADY and not exchange.completed.is_set():
                     steady = steady + 1 if exchange.bytes_written == written else 0

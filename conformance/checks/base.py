@@ -74,6 +74,10 @@ class BrokenPromiseError(Exception):
     """A probe found its promise broken; the message says how."""
 
 
+class TooLateError(BrokenPromiseError):
+    """What a probe waited for did not come."""
+
+
 class Probe(Check):
     """Asks questions of its own, in one or more variants."""
 

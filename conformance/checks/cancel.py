@@ -8,7 +8,7 @@ import msgspec
 import trio
 
 from conformance.checks.base import BrokenPromiseError, Probe
-from conformance.checks.probing import HeldPlay, asking, synthetic, whole_answer
+from conformance.checks.probing import HeldPlay, asking, synthetic, whole_answer, within
 from conformance.replay import Answer, Exchange, Play
 from conformance.replay.deliveries import EVENT
 from conformance.stage import Stage
@@ -21,6 +21,10 @@ TRIES = 5
 LONG = 0.8
 """After so many seconds nobody will close it any more."""
 RETRY_AFTER = 1
+ARRIVAL = 10.0
+"""Seconds that a request may take to the provider."""
+PATIENCE = 1.0
+"""Seconds after which the caller leaves, whether or not it has seen what it waits for. Events flow for longer."""
 
 _WORDS = [f"w{number}w " for number in range(400)]
 _RETRY = "in a retry's sleep"
@@ -98,13 +102,15 @@ async def _leave(subject: Subject, stage: Stage, phase: str, reset: bool) -> flo
 
 async def _until(stage: Stage, prompt: str, phase: str, seen: bytearray) -> Exchange:
     """Wait for the phase."""
-    with trio.fail_after(10):
+    with within(ARRIVAL, "the request did not reach the provider"):
         exchange = await stage.exchange(prompt)
+    with trio.move_on_after(PATIENCE):
         if phase == "after the head":
             await _poll(lambda: exchange.bytes_written > 0)
         elif phase in (_MID_STREAM, _FLOWING):
+            # A caller that is shown nothing may leave as well: that it is late is for "on time" to tell.
             await _poll(lambda: _SHOWN in seen)
-        await trio.sleep(0.01)
+    await trio.sleep(0.01)
     return exchange
 
 
@@ -127,7 +133,7 @@ async def _leave_in_retry(subject: Subject, stage: Stage) -> None:
     )
     prompt = stage.prompt_for(Play(overloaded))
     async with asking(subject, Question(prompt=prompt, stream=True)) as asked:
-        with trio.fail_after(10):
+        with within(ARRIVAL, "the request did not reach the provider, or its answer was not taken,"):
             exchange = await stage.exchange(prompt)
             await exchange.completed.wait()
         await trio.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.checks.base import AnswerCheck, Seen
+from conformance.replay.faults import Fin, Reset
 
 
 class HonestEnding(AnswerCheck):
@@ -26,8 +27,12 @@ class HonestEnding(AnswerCheck):
             return None
         if answered.terminated:
             return "a success terminator although the answer is not whole"
-        if answered.failure is None and (seen.traits.strict or seen.recording.kind != "stream"):
+        # What ends well in HTTP and lacks only its content's end is passed on as it came by those who promise no more.
+        broke = isinstance(seen.fault, (Fin, Reset))
+        if answered.failure is None and (seen.traits.strict or broke or seen.recording.kind != "stream"):
             return "a silent success: neither an error nor a cut"
-        if seen.sdk is not None and seen.sdk.error is None and seen.traits.strict:
+        if seen.sdk is not None and seen.sdk.hung:
+            return f"the SDK hung: {seen.sdk.error[1] if seen.sdk.error else ''}"
+        if seen.sdk is not None and seen.sdk.error is None and (seen.traits.strict or broke):
             return "the SDK raised nothing"
         return None

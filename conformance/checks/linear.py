@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 
-from conformance.checks.base import BrokenPromiseError, Probe
+from conformance.checks.base import BrokenPromiseError, Probe, TooLateError
 from conformance.checks.probing import synthetic
 from conformance.replay import Delivery, Play
 from conformance.replay.deliveries import WHOLE, bytes_each
@@ -114,5 +114,7 @@ async def _ask(subject: Subject, stage: Stage, texts: list[str], delivery: Deliv
     prompt = stage.prompt_for(Play(recording, delivery))
     answered = await subject.ask(Question(prompt=prompt, stream=True))
     stage.drop(prompt)
+    if answered.hung:
+        raise TooLateError("the answer did not end")
     if answered.failure is not None:
         raise BrokenPromiseError(f"no answer: {answered.failure.message}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from conformance.checks.base import BrokenPromiseError, Probe
+from conformance.checks.base import BrokenPromiseError, Probe, TooLateError
 from conformance.checks.probing import HeldPlay, synthetic
 from conformance.stage import Stage
 from conformance.subjects.base import Question, Subject, Traits
@@ -39,6 +39,10 @@ class OnTime(Probe):
         play = HeldPlay(synthetic(subject.upstream, words), hold=hold)
         prompt = stage.prompt_for(play)
         answered = await subject.ask(Question(prompt=prompt, stream=True, on_data=seen.extend))
+        if answered.hung:
+            raise TooLateError("the answer did not end")
+        if answered.failure is not None:
+            raise BrokenPromiseError(f"no answer: {answered.failure.message}")
         if late:
             raise BrokenPromiseError(
                 f"the event with text {words[late[0]]!r} was not passed on within {PATIENCE:g} s, while no other came"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
 from conformance.answered import Answered
+from conformance.checks.base import TooLateError
 from conformance.replay import Answer, Play
 from conformance.replay.answer import Piece
 from conformance.replay.play import Plan
@@ -50,6 +51,15 @@ def synthetic(wire: WireFormat, texts: list[str]) -> Recording:
 def whole_answer(wire: WireFormat) -> Answer:
     """Some answer that is not streamed, for a caller that leaves before it."""
     return Answer(headers={"content-type": "application/json"}, body=b"{}", api=wire.api)
+
+
+@contextmanager
+def within(seconds: float, what: str) -> Iterator[None]:
+    """Leave the block after `seconds` at the latest. Raises `TooLateError`, which says that `what` took longer."""
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TooLateError(f"{what} within {seconds:g} s")
 
 
 class Asking:

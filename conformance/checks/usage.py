@@ -30,10 +30,19 @@ class UsageCounted(AnswerCheck):
             return f"the subject counted {_words(seen.counted)}, the provider told {_words(told)}"
         if seen.fault is not None and seen.traits.http:
             return None  # what an API tells its client of a cut answer's usage is its own affair
-        if seen.traits.lossless and received != told:
+        if seen.traits.lossless and (received.input, received.output) != (told.input, told.output):
             return f"the caller reads {_words(received)}, the provider told {_words(told)}"
         if received.or_zero() != told.or_zero():
             return f"the caller reads {_words(received)}, the provider told {_words(told)}"
+        shared = seen.wire.tells & seen.upstream.tells
+        for name, count in told.details().items():
+            if name not in shared and not seen.traits.lossless:
+                continue
+            # A vendor may count it apart from the whole; an API in which it is a part cannot say more than the whole.
+            whole = (told.input if name == "cached" else told.output) or 0
+            allowed = {count} if seen.traits.lossless else {count, min(count, whole)}
+            if received.details()[name] not in allowed:
+                return f"the caller reads {received.details()[name]} {name} tokens, the provider told {count}"
         return None
 
 

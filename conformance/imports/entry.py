@@ -29,6 +29,15 @@ class ImportFault(ValueError):  # noqa: N818 - the file's fault
     """A file, or an entry of it, is not what it should be. The message names the field; the importer adds the rest."""
 
 
+UNREADABLE = (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError)
+"""What an entry of a shape that nobody thought of may raise."""
+
+
+def fault_of(error: Exception) -> str:
+    """What is told of such an entry. Without the error's words, which may hold a secret."""
+    return f"not what the format says ({type(error).__name__})"
+
+
 class Entry(msgspec.Struct, kw_only=True):
     """One exchange of a file, or why there is none."""
 

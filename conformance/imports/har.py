@@ -15,10 +15,12 @@ from urllib.parse import urlencode
 from conformance.capture.captured import Captured, Headers, header
 from conformance.imports.entry import (
     MARKS,
+    UNREADABLE,
     Entry,
     ImportFault,
     base64_bytes,
     decoded_body,
+    fault_of,
     field,
     read_file,
     request_of,
@@ -42,6 +44,9 @@ def read(path: Path) -> list[Entry]:
             entry = _entry(item)
         except ImportFault as fault:
             entries.append(Entry(place=place, fault=str(fault)))
+            continue
+        except UNREADABLE as error:
+            entries.append(Entry(place=place, fault=fault_of(error)))
             continue
         entry.place = place
         if entry.captured is not None:
@@ -99,9 +104,12 @@ def _post_data(request: dict[str, JSON]) -> bytes:
         return b""
     if isinstance(data.get("text"), str):
         return _bytes(data["text"], data.get("encoding"), "request.postData")
+    parameters = data.get("params") or []
+    if not isinstance(parameters, list):
+        raise ImportFault(f"`request.postData.params`: expected a list, got {type(parameters).__name__}")
     pairs = [
         (str(parameter.get("name", "")), str(parameter.get("value", "")))
-        for parameter in data.get("params") or []
+        for parameter in parameters
         if isinstance(parameter, dict)
     ]
     return urlencode(pairs).encode()
@@ -109,7 +117,10 @@ def _post_data(request: dict[str, JSON]) -> bytes:
 
 def _headers(side: dict[str, JSON], name: str) -> Headers:
     found: Headers = []
-    for number, pair in enumerate(side.get("headers") or []):
+    told = side.get("headers") or []
+    if not isinstance(told, list):
+        raise ImportFault(f"`{name}.headers`: expected a list, got {type(told).__name__}")
+    for number, pair in enumerate(told):
         if not isinstance(pair, dict) or not all(isinstance(pair.get(key), str) for key in ("name", "value")):
             raise ImportFault(f"`{name}.headers[{number}]`: expected `name` and `value`")
         if not pair["name"].startswith(":"):

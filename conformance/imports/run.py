@@ -9,7 +9,7 @@ from conformance.capture.build import Choice, Unrecognised, build
 from conformance.capture.recognise import recognise_api
 from conformance.capture.scrubber import Scrubber
 from conformance.imports import har, jsonl, recordings, vcr
-from conformance.imports.entry import Entry, ImportFault
+from conformance.imports.entry import UNREADABLE, Entry, ImportFault, fault_of
 from conformance.recorder.tally import Report, Tally
 from providers.replay.recording import Recording, RecordingError, save_new_recording
 
@@ -38,6 +38,8 @@ def import_files(source: str, files: tuple[Path, ...], out: Path, choice: Choice
                     tally.not_recorded(f"{place}: {error}")
         except ImportFault as fault:
             tally.not_recorded(f"{path}: {fault}")
+        except UNREADABLE as error:
+            tally.not_recorded(f"{path}: {fault_of(error)}")
     return tally
 
 
@@ -58,3 +60,5 @@ def _recordings(
             yield place, build(entry.captured, scrubber, own)
         except Unrecognised as error:
             tally.passed_on(f"{place}: {error}")
+        except UNREADABLE as error:
+            tally.not_recorded(f"{place}: {fault_of(error)}")

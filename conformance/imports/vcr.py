@@ -18,10 +18,12 @@ import yaml
 
 from conformance.capture.captured import Captured, Headers
 from conformance.imports.entry import (
+    UNREADABLE,
     Entry,
     ImportFault,
     base64_bytes,
     decoded_body,
+    fault_of,
     field,
     headers_of_mapping,
     read_file,
@@ -45,6 +47,9 @@ def read(path: Path) -> list[Entry]:
             captured = _captured(interaction)
         except ImportFault as fault:
             entries.append(Entry(place=place, fault=str(fault)))
+            continue
+        except UNREADABLE as error:
+            entries.append(Entry(place=place, fault=fault_of(error)))
             continue
         captured.source = {"format": "vcr", "path": path.name, "interaction": number, **captured.source}
         entries.append(Entry(place=place, captured=captured))

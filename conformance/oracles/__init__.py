@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import cast
 
-from conformance.oracles.base import MissingSDKError, Oracle, Reading
+from conformance.oracles.base import MissingSDKError, Oracle, Reading, ask_sdk
 
 ORACLES = {
     "openai-chat": "openai_chat",
@@ -23,4 +23,4 @@ def oracle_of(api: str) -> Oracle | None:
     return cast(Oracle, import_module(f"{__name__}.{name}").read) if name else None
 
 
-__all__ = ["ORACLES", "MissingSDKError", "Oracle", "Reading", "oracle_of"]
+__all__ = ["ORACLES", "MissingSDKError", "Oracle", "Reading", "ask_sdk", "oracle_of"]

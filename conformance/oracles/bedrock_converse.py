@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -39,13 +40,14 @@ def _client(base_url: str) -> Any:
         )
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
-    return await in_thread(lambda: _read(base_url, model, prompt, stream))
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
+    return await in_thread(lambda: _read(base_url, model, prompt, stream, headers))
 
 
-def _read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+def _read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str]) -> Reading:
     reading = Reading()
     client = _client(base_url)
+    client.meta.events.register("before-send", lambda request, **_: request.headers.update(headers))
     messages = [{"role": "user", "content": [{"text": prompt}]}]
     try:
         if stream:
@@ -59,15 +61,15 @@ def _read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
             reading.items.append(_plain(answer))
     except Exception as error:  # noqa: BLE001 - see Reading.fail
         reading.fail(error)
-        response = getattr(error, "response", {})
+        response = getattr(error, "response", None) or {}
         reading.status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     finally:
         client.close()
     items = [item for item in reading.items if isinstance(item, dict)]
     if stream:
-        reading.facts = facts_of_events(next(iter(item.items())) for item in items if item)
+        reading.read(lambda: facts_of_events(next(iter(item.items())) for item in items if item))
     else:
-        reading.facts = facts_of_whole(items[0] if items else None)
+        reading.read(lambda: facts_of_whole(items[0] if items else None))
     return reading
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from conformance.answered import without_model
-from conformance.oracles.base import MissingSDKError, Reading, tls_context
+from conformance.oracles.base import MissingSDKError, Reading, sends_async, tls_context
 from conformance.wires.cohere_chat import facts_of_events, facts_of_whole
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
     try:
         import cohere
         import httpx
     except ImportError as error:
         raise MissingSDKError("cohere") from error
     reading = Reading()
-    async with httpx.AsyncClient(verify=tls_context(), trust_env=False, timeout=60) as http:
+    hooks = {"request": [sends_async(headers)]}
+    async with httpx.AsyncClient(verify=tls_context(), trust_env=False, timeout=60, event_hooks=hooks) as http:
         client = cohere.AsyncClientV2(api_key="sk-sdk", base_url=base_url, httpx_client=http)
         messages: Any = [{"role": "user", "content": prompt}]
         once: Any = {"max_retries": 0}
@@ -30,7 +32,7 @@ async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
         except Exception as error:  # noqa: BLE001 - see Reading.fail
             reading.fail(error)
     items = [item for item in reading.items if isinstance(item, dict)]
-    reading.facts = facts_of_events(items) if stream else facts_of_whole(items[0] if items else None)
+    reading.read(lambda: facts_of_events(items) if stream else facts_of_whole(items[0] if items else None))
     return reading
 
 

@@ -7,7 +7,7 @@ import msgspec
 from conformance.answered import Answered, read_stream, read_whole
 from conformance.deliveries import BASELINE
 from conformance.facts import Facts, differences
-from conformance.oracles import Reading, oracle_of
+from conformance.oracles import Reading, ask_sdk, oracle_of
 from conformance.replay import DELIVERIES, Answer, Play
 from conformance.stage import Stage
 from conformance.wires import WIRES, WireFormat
@@ -39,7 +39,7 @@ async def expect(recording: Recording, stage: Stage) -> Expected:
     if oracle is None:
         return Expected(facts=answered.facts, answered=answered, sdk=None)
     prompt = stage.prompt_for(Play(recording, DELIVERIES[BASELINE]))
-    reading = await oracle(stage.url, "m", prompt, recording.kind == "stream")
+    reading = await ask_sdk(oracle, stage.url, "m", prompt, recording.kind == "stream")
     stage.drop(prompt)
     doubt = "; ".join(differences(reading.facts, answered.facts)) if reading.error is None else ""
     return Expected(facts=reading.facts, answered=answered, sdk=reading, doubt=doubt)

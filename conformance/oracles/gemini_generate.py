@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from conformance.answered import without_model
-from conformance.oracles.base import MissingSDKError, Reading, in_thread, tls_context
+from conformance.oracles.base import MissingSDKError, Reading, in_thread, sends, tls_context
 from conformance.wires.gemini_generate import facts_of_answers
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
     """The SDK has no trio: its blocking client is asked in a thread."""
-    return await in_thread(lambda: _read(base_url, model, prompt, stream=stream))
+    return await in_thread(lambda: _read(base_url, model, prompt, headers, stream=stream))
 
 
-def _read(base_url: str, model: str, prompt: str, *, stream: bool) -> Reading:
+def _read(base_url: str, model: str, prompt: str, headers: Mapping[str, str], *, stream: bool) -> Reading:
     try:
         import httpx
         from google import genai
@@ -22,7 +23,8 @@ def _read(base_url: str, model: str, prompt: str, *, stream: bool) -> Reading:
     except ImportError as error:
         raise MissingSDKError("google-genai") from error
     reading = Reading()
-    with httpx.Client(verify=tls_context(), trust_env=False, timeout=60) as http:
+    hooks = {"request": [sends(headers)]}
+    with httpx.Client(verify=tls_context(), trust_env=False, timeout=60, event_hooks=hooks) as http:
         # Of contexts that it is not given the SDK makes its own, three for each client.
         tls = {"verify": tls_context()}
         options = types.HttpOptions(
@@ -43,7 +45,7 @@ def _read(base_url: str, model: str, prompt: str, *, stream: bool) -> Reading:
             reading.fail(error)
             code = getattr(error, "code", None)
             reading.status = code if isinstance(code, int) else None
-    reading.facts = facts_of_answers(reading.items)
+    reading.read(lambda: facts_of_answers(reading.items))
     return reading
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from conformance.answered import without_model
-from conformance.oracles.base import MissingSDKError, Reading, tls_context
+from conformance.oracles.base import MissingSDKError, Reading, sends_async, tls_context
 from conformance.wires.ollama_chat import facts_of_answers
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
     try:
         import ollama
     except ImportError as error:
         raise MissingSDKError("ollama") from error
     reading = Reading()
     messages = [{"role": "user", "content": prompt}]
-    client = ollama.AsyncClient(host=base_url, verify=tls_context(), trust_env=False)
+    hooks = {"request": [sends_async(headers)]}
+    client = ollama.AsyncClient(host=base_url, verify=tls_context(), trust_env=False, event_hooks=hooks)
     try:
         if stream:
             async for answer in await client.chat(model=model, messages=messages, stream=True):
@@ -26,5 +29,5 @@ async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
         reading.fail(error)
     finally:
         await client.close()  # type: ignore[no-untyped-call]
-    reading.facts = facts_of_answers(reading.items)
+    reading.read(lambda: facts_of_answers(reading.items))
     return reading

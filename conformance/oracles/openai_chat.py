@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from conformance.answered import without_model
-from conformance.oracles.base import MissingSDKError, Reading, tls_context
+from conformance.oracles.base import MissingSDKError, Reading, sends_async, tls_context
 from conformance.wires.openai_chat import facts_of_chunks, facts_of_whole
 
 if TYPE_CHECKING:
     import openai
 
 
-def client_of(base_url: str) -> openai.AsyncOpenAI:
+def client_of(base_url: str, headers: Mapping[str, str]) -> openai.AsyncOpenAI:
     """A client that tries once. Raises `MissingSDKError`."""
     try:
         import openai
     except ImportError as error:
         raise MissingSDKError("openai") from error
-    client = openai.DefaultAsyncHttpxClient(verify=tls_context(), trust_env=False)
+    hooks = {"request": [sends_async(headers)]}
+    client = openai.DefaultAsyncHttpxClient(verify=tls_context(), trust_env=False, event_hooks=hooks)
     return openai.AsyncOpenAI(api_key="sk-sdk", base_url=f"{base_url}/v1", max_retries=0, http_client=client)
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
     reading = Reading()
-    async with client_of(base_url) as client:
+    async with client_of(base_url, headers) as client:
         try:
             if stream:
                 chunks = await client.chat.completions.create(
@@ -43,5 +45,5 @@ async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
         except Exception as error:  # noqa: BLE001 - see Reading.fail
             reading.fail(error)
     items = [item for item in reading.items if isinstance(item, dict)]
-    reading.facts = facts_of_chunks(items) if stream else facts_of_whole(items[0] if items else None)
+    reading.read(lambda: facts_of_chunks(items) if stream else facts_of_whole(items[0] if items else None))
     return reading

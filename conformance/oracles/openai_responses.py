@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from conformance.answered import without_model
 from conformance.oracles.base import Reading
 from conformance.oracles.openai_chat import client_of
 from conformance.wires.openai_responses import facts_of_events, facts_of_whole
 
 
-async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
+async def read(base_url: str, model: str, prompt: str, stream: bool, headers: Mapping[str, str] = {}) -> Reading:
     reading = Reading()
-    async with client_of(base_url) as client:
+    async with client_of(base_url, headers) as client:
         try:
             if stream:
                 events = await client.responses.create(
@@ -24,5 +26,5 @@ async def read(base_url: str, model: str, prompt: str, stream: bool) -> Reading:
         except Exception as error:  # noqa: BLE001 - see Reading.fail
             reading.fail(error)
     items = [item for item in reading.items if isinstance(item, dict)]
-    reading.facts = facts_of_events(items) if stream else facts_of_whole(items[0] if items else None)
+    reading.read(lambda: facts_of_events(items) if stream else facts_of_whole(items[0] if items else None))
     return reading

@@ -67,6 +67,8 @@ def failures(report: Report, limit: int = SHOWN_FAILURES) -> str:
 def summary(report: Report) -> str:
     cases = len({result.case.id for result in report.results})
     verdict = f"{len(report.failures)} failed" if report.failures else "all passed"
+    if report.stopped_by:
+        verdict = f"stopped before the end, {len(report.failures)} failed so far"
     return (
         f"{len(report.results)} checks of {cases} cases on {report.recordings} recordings in {report.seconds:.1f} s "
         f"({report.scope}, seed {report.seed}): {verdict}"

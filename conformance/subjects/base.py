@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -93,6 +93,11 @@ class Subject(ABC):
     def base_url(self) -> str:
         """Where the official SDK finds it. Only with `traits.http`."""
         raise LookupError(f"{self.name} is not reached over HTTP")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the official SDK must send beside its own, or instead of it."""
+        return {}
 
     model = "m"
     """The model's name to ask for."""

@@ -35,6 +35,12 @@ def complete_config(
         verdict = cls().validate_config(filled)
         told = [] if verdict is True else [str(verdict)]
     if told:
+        if any("is not installed" in one for one in told):
+            # The provider names its own extra; the suite's has all that the suite needs, the SDKs as well.
+            raise SubjectError(
+                f"provider '{cls.metadata.name}' cannot be tested: what it needs is not installed: "
+                "pip install 'triway[conformance]' (or choose others with --subject)"
+            )
         raise SubjectError(
             f"provider '{cls.metadata.name}' cannot be pointed at the replay server: {'; '.join(told)} "
             "(give it a `config`, in conformance/subjects/builtin.py for a built-in one)"

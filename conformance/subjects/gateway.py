@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -25,11 +25,15 @@ from proxy.observe.logs import configure_logging
 from proxy.server import ServerSettings, serve_in_task
 
 
+def name_of(wire: WireFormat, speaker: Speaker) -> str:
+    return f"gateway:{wire.api}>{speaker.name}"
+
+
 class GatewaySubject(HTTPSubject):
     """One client API in front of one provider type."""
 
     def __init__(self, gateway: Gateway, port: int, wire: WireFormat, speaker: Speaker, *, probed: bool) -> None:
-        self.name = f"gateway:{wire.api}>{speaker.name}"
+        self.name = name_of(wire, speaker)
         self.wire, self.upstream = wire, speaker.wire
         self.model = speaker.model
         self.address = Address(f"http://127.0.0.1:{port}")
@@ -89,15 +93,24 @@ def _probed(wire: WireFormat, speakers: Sequence[Speaker]) -> list[Speaker]:
 
 @asynccontextmanager
 async def open_gateway(
-    speakers: Iterable[Speaker], clients: Iterable[WireFormat], url: str
+    speakers: Iterable[Speaker],
+    clients: Sequence[WireFormat],
+    url: str,
+    *,
+    wanted: Callable[[str], bool] = lambda name: True,
 ) -> AsyncIterator[list[GatewaySubject]]:
     """A gateway with a model for each speaker, pointed at `url`: a subject for each client API and each of them.
 
-    Presets are left out: what they change is not seen from a client's side. Raises `SubjectError` if a configuration
-    does not fit. On the way out it is stopped as SIGTERM would.
+    Only subjects whose names are `wanted`, and models for them. Presets are left out: what they change is not seen from
+    a client's side. Raises `SubjectError` if a configuration does not fit. On the way out the gateway is stopped as
+    SIGTERM would.
     """
     configure_logging("error", "json")
     speakers = [speaker for speaker in speakers if not speaker.cls.metadata.preset_of]
+    chosen = [(wire, speaker) for wire in clients for speaker in speakers if wanted(name_of(wire, speaker))]
+    if not chosen:
+        yield []
+        return
     entries = [
         ModelEntry(
             name=speaker.model + ("-impatient" if impatient else ""),
@@ -106,6 +119,7 @@ async def open_gateway(
             config=complete_config(speaker.cls, url, speaker.config, impatient=impatient),
         )
         for speaker in speakers
+        if any(speaker is one for _, one in chosen)
         for impatient in (False, True)
     ]
     project = ProjectConfig(name="default", models=tuple(entries))
@@ -122,8 +136,7 @@ async def open_gateway(
         try:
             yield [
                 GatewaySubject(gateway, ports[0], wire, speaker, probed=speaker in _probed(wire, speakers))
-                for wire in clients
-                for speaker in speakers
+                for wire, speaker in chosen
             ]
         finally:
             shutdown.set()

@@ -18,6 +18,7 @@ from conformance.wires import WireFormat
 READ_BYTES = 64 * 1024
 HELD_RECEIVE_BUFFER = 4096
 """Receive buffer of a caller that holds: what the kernel takes says nothing about the subject."""
+_NO_CONNECTION = "no connection"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -70,25 +71,48 @@ class Address:
         self.host = parts.hostname
         self.port = parts.port or 80
         self.prefix = parts.path.rstrip("/")
+        self.authority = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 async def post(
     address: Address, wire: WireFormat, path: str, body: bytes, headers: Mapping[str, str], question: Question
 ) -> Answered:
     """One request on a connection of its own. Cancellation closes it at once, by FIN or by RST."""
-    sock = trio.socket.socket()
+    try:
+        found = await trio.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Answered(failure=Failure(message=f"{_NO_CONNECTION}: {error}", shaped=False))
+    answered = Answered()
+    for family, _, _, _, place in found:
+        answered = await _post(family, place, address, wire, path, body, headers, question)
+        if answered.failure is None or not answered.failure.message.startswith(_NO_CONNECTION):
+            break
+    return answered
+
+
+async def _post(
+    family: int,
+    place: object,
+    address: Address,
+    wire: WireFormat,
+    path: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    question: Question,
+) -> Answered:
+    sock = trio.socket.socket(family)
     try:
         if question.hold is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD_RECEIVE_BUFFER)
         if question.reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         try:
-            await sock.connect((address.host, address.port))
+            await sock.connect(place)
         except OSError as error:
-            return Answered(failure=Failure(message=f"no connection: {error}", shaped=False))
+            return Answered(failure=Failure(message=f"{_NO_CONNECTION}: {error}", shaped=False))
         lines = [
             f"POST {address.prefix}{path} HTTP/1.1",
-            f"host: {address.host}:{address.port}",
+            f"host: {address.authority}",
             "content-type: application/json",
             f"content-length: {len(body)}",
             "connection: close",

@@ -32,3 +32,7 @@ class HTTPSubject(Subject):
     @property
     def base_url(self) -> str:
         return self.address.url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.extra_headers

@@ -22,9 +22,11 @@ from providers.model import (
     LLMRequest,
     LLMResponse,
     Message,
+    Part,
     ReasoningPart,
     RefusalPart,
     TextPart,
+    TokenDetails,
     ToolCallPart,
 )
 from providers.provider import ChunkEmitter, Provider
@@ -225,13 +227,34 @@ def failure_of(error: Exception, *, in_band: bool) -> Failure:
     )
 
 
+def _said(part: Part) -> str:
+    return part.text if isinstance(part, TextPart | RefusalPart) else ""
+
+
 def facts_of(response: LLMResponse) -> Facts:
-    """What a whole response of the model in the middle says, first choice."""
-    facts = Facts()
+    """What a whole response of the model in the middle says."""
+    facts = Facts(id=response.id)
     if response.usage is not None:
-        facts.usage = Usage(input=response.usage.prompt_tokens, output=response.usage.completion_tokens)
+        details = response.usage.details or TokenDetails()
+        facts.usage = Usage(
+            input=response.usage.prompt_tokens,
+            output=response.usage.completion_tokens,
+            cached=details.cached_tokens,
+            reasoning=details.reasoning_tokens,
+        )
+    others = sorted((choice for choice in response.choices if choice.index), key=lambda choice: choice.index)
+    facts.others = [
+        choice.message.reasoning + "".join(_said(part) for part in choice.message.content) if choice.message else ""
+        for choice in others
+    ]
     choice = next((choice for choice in response.choices if choice.index == 0), None)
+    told = (choice.logprobs if choice else None) or {}
+    facts.logprobs = [entry["token"] for part in ("content", "refusal") for entry in told.get(part) or []]
     for part in choice.message.content if choice and choice.message else ():
+        if isinstance(part, TextPart):
+            facts.citations += [one.url or one.title or "" for one in part.citations]
+        if isinstance(part, RefusalPart):
+            facts.refusal += part.text
         if isinstance(part, ReasoningPart | TextPart | ToolCallPart) and part.signature:
             facts.signatures.append(part.signature)
         match part:
@@ -241,7 +264,8 @@ def facts_of(response: LLMResponse) -> Facts:
                 facts.reasoning += part.text
                 facts.redacted += [part.redacted] if part.redacted else []
             case ToolCallPart():
-                told = {"input": part.arguments} if part.kind == "custom" else arguments_of(part.arguments)
-                facts.tool_calls.append((part.name, told))
+                arguments = {"input": part.arguments} if part.kind == "custom" else arguments_of(part.arguments)
+                facts.tool_calls.append((part.name, arguments))
+                facts.call_ids.append(part.id)
     facts.finish = finish_of(choice.finish_reason if choice else None, has_calls=bool(facts.tool_calls))
     return facts

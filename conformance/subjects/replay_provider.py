@@ -20,9 +20,13 @@ CHUNK_SIZES: dict[str, int | None] = {"event": None, "bytes-1": 1, "bytes-7": 7,
 """What a delivery is in this provider's words. The others mean nothing to it: it has no wire."""
 
 
+def name_of(cls: type[Provider], wire: WireFormat) -> str:
+    return f"provider:{cls.metadata.name}/{wire.short}"
+
+
 class ReplaySubject(Subject):
     def __init__(self, cls: type[Provider], wire: WireFormat, folder: Path) -> None:
-        self.name = f"provider:{cls.metadata.name}/{wire.short}"
+        self.name = name_of(cls, wire)
         self.wire = self.upstream = wire
         self.traits = Traits(http=False, replayed=False)
         self._cls = cls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
+from conformance.facts import JSON, Facts, Usage, arguments_of, count_of, finish_of, source_of
 from conformance.wires.base import ErrorShape, WireFormat
 from conformance.wires.events import Event
 
@@ -23,6 +23,7 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
     message = 0
     usage: dict[str, int] = {}
     calls: dict[tuple[int, int], list[str]] = {}
+    ids: list[str] = []
     texts: list[str] = []
     reasoning: list[str] = []
     finish: str | None = None
@@ -31,16 +32,19 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
         if kind == "message_start":
             message += 1
             _take_usage(usage, event["message"].get("usage"))
+            facts.id = facts.id or event["message"].get("id") or ""
         elif kind == "content_block_start":
             block = event["content_block"]
             match block["type"]:
                 case "tool_use":
                     start = json.dumps(block["input"]) if block.get("input") else ""
                     calls[message, event["index"]] = [block["name"], start]
+                    ids.append(block.get("id") or "")
                 case "redacted_thinking":
                     facts.redacted.append(block["data"])
                 case "text":
                     texts.append(block["text"])
+                    _take_citations(facts, block)
                 case "thinking":
                     reasoning.append(block.get("thinking") or "")
         elif kind == "content_block_delta":
@@ -52,6 +56,8 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
                     reasoning.append(delta["thinking"])
                 case "signature_delta":
                     facts.signatures += [delta["signature"]] if delta["signature"] else []
+                case "citations_delta":
+                    facts.citations.append(_source(delta["citation"]))
                 case "input_json_delta" if (message, event["index"]) in calls:
                     calls[message, event["index"]][1] += delta["partial_json"]
         elif kind == "message_delta":
@@ -59,6 +65,7 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
             _take_usage(usage, event.get("usage"))
     facts.text, facts.reasoning = "".join(texts), "".join(reasoning)
     facts.tool_calls = [(name, arguments_of(arguments)) for name, arguments in calls.values()]
+    facts.call_ids = ids
     facts.finish = finish_of(finish, has_calls=bool(facts.tool_calls))
     facts.usage = _usage_of(usage)
     return facts
@@ -73,10 +80,12 @@ def facts_of_whole(answer: JSON) -> Facts:
     facts = Facts()
     if not isinstance(answer, dict) or not isinstance(answer.get("content"), list):
         return facts
+    facts.id = answer.get("id") or ""
     for block in answer["content"]:
         match block["type"]:
             case "text":
                 facts.text += block["text"]
+                _take_citations(facts, block)
             case "thinking":
                 facts.reasoning += block["thinking"]
                 facts.signatures += [block["signature"]] if block.get("signature") else []
@@ -84,6 +93,7 @@ def facts_of_whole(answer: JSON) -> Facts:
                 facts.redacted.append(block["data"])
             case "tool_use":
                 facts.tool_calls.append((block["name"], block["input"]))
+                facts.call_ids.append(block.get("id") or "")
     facts.finish = finish_of(answer.get("stop_reason"), has_calls=bool(facts.tool_calls))
     usage: dict[str, int] = {}
     _take_usage(usage, answer.get("usage"))
@@ -91,7 +101,18 @@ def facts_of_whole(answer: JSON) -> Facts:
     return facts
 
 
+def _take_citations(facts: Facts, block: dict[str, JSON]) -> None:
+    facts.citations += [_source(citation) for citation in block.get("citations") or []]
+
+
+def _source(citation: dict[str, JSON]) -> str:
+    return source_of(citation, "title", "document_title")
+
+
 def _take_usage(usage: dict[str, int], reported: dict[str, JSON] | None) -> None:
+    thought = count_of((reported or {}).get("output_tokens_details"), "thinking_tokens")
+    if thought is not None:
+        usage["thinking_tokens"] = thought
     for name in (*_INPUT, "output_tokens"):
         if reported and reported.get(name) is not None:
             usage[name] = reported[name]
@@ -99,7 +120,12 @@ def _take_usage(usage: dict[str, int], reported: dict[str, JSON] | None) -> None
 
 def _usage_of(usage: dict[str, int]) -> Usage:
     told = [usage[name] for name in _INPUT if name in usage]
-    return Usage(input=sum(told) if told else None, output=usage.get("output_tokens"))
+    return Usage(
+        input=sum(told) if told else None,
+        output=usage.get("output_tokens"),
+        cached=usage.get("cache_read_input_tokens"),
+        reasoning=usage.get("thinking_tokens"),
+    )
 
 
 def _type_of(event: Event) -> str | None:
@@ -198,5 +224,6 @@ WIRE = WireFormat(
     filler=_event("ping"),
     ping=_event("ping"),
     signs_reasoning=True,
+    tells=frozenset({"citations", "cached", "reasoning", "call_ids"}),
     signatures_travel=True,
 )

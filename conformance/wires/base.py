@@ -44,7 +44,8 @@ def _nothing(event: Event) -> bool:
 class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """One API. All functions are pure and raise nothing over what an API may send: they meet every answer as it came.
 
-    A function that gets JSON must take any JSON: a list where an object was expected is a fault to be read past.
+    What no API sends (a text where an object was expected) may make them raise one of `facts.UNREADABLE`: the answer
+    is then called misshapen.
     """
 
     api: str
@@ -113,6 +114,9 @@ class WireFormat(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its answers have a place for another API's signatures of reasoning."""
     signatures_travel: bool = False
     """Whether its own signatures must reach the callers of APIs that have a place for them, who send them back."""
+
+    tells: frozenset[str] = frozenset()
+    """Which of `facts.DETAILS` its answers have a place for, in a form that other APIs can say as well."""
 
     calls_end_in_stop: bool = False
     """Whether it has one finish reason for an answer that calls tools and for one that is just over."""

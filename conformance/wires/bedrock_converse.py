@@ -57,6 +57,7 @@ def facts_of_events(events: Iterable[tuple[str, JSON]]) -> Facts:
                 call = (data.get("start") or {}).get("toolUse")
                 if call and call.get("type") != "server_tool_use":
                     calls[index] = [call.get("name") or "", ""]
+                    facts.call_ids.append(call.get("toolUseId") or "")
             case "contentBlockDelta":
                 delta = data.get("delta") or {}
                 texts.append(delta.get("text") or "")
@@ -93,7 +94,8 @@ def _usage(told: JSON) -> Usage:
     if not isinstance(told, dict):
         return Usage()
     inputs = [told[name] for name in _INPUT if told.get(name) is not None]
-    return Usage(input=sum(inputs) if inputs else None, output=told.get("outputTokens"))
+    cached = told.get("cacheReadInputTokens")
+    return Usage(input=sum(inputs) if inputs else None, output=told.get("outputTokens"), cached=cached)
 
 
 def _finished(facts: Facts, word: str | None) -> Facts:
@@ -120,6 +122,7 @@ def facts_of_whole(answer: JSON) -> Facts:
         call = block.get("toolUse")
         if call and call.get("type") != "server_tool_use":
             facts.tool_calls.append((call["name"], call["input"]))
+            facts.call_ids.append(call.get("toolUseId") or "")
     facts.usage = _usage(answer.get("usage"))
     return _finished(facts, answer.get("stopReason"))
 
@@ -181,4 +184,5 @@ WIRE = WireFormat(
     unknown_event=_event("triwaySurprise", contentBlockIndex=0, news=["x", 1, None]),
     filler=_event("triwaySurprise", p="abc"),
     signatures_travel=True,
+    tells=frozenset({"cached", "call_ids"}),
 )

@@ -37,6 +37,8 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
         delta = event.get("delta") or {}
         message = delta.get("message") or {}
         match event.get("type"):
+            case "message-start":
+                facts.id = facts.id or event.get("id") or ""
             case "content-start" | "content-delta":
                 content = message.get("content") or {}
                 texts.append(content.get("text") or "")
@@ -45,14 +47,16 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
                 reasoning.append(message.get("tool_plan") or "")
             case "tool-call-start" | "tool-call-delta":
                 function = (message.get("tool_calls") or {}).get("function") or {}
-                call = calls.setdefault(event.get("index") or 0, ["", ""])
+                call = calls.setdefault(event.get("index") or 0, ["", "", ""])
+                call[2] = call[2] or (message.get("tool_calls") or {}).get("id") or ""
                 call[0] += function.get("name") or ""
                 call[1] += function.get("arguments") or ""
             case "message-end":
                 finish = delta.get("finish_reason") or finish
                 facts.usage = _usage(delta.get("usage"))
     facts.text, facts.reasoning = "".join(texts), "".join(reasoning)
-    facts.tool_calls = [(name, arguments_of(arguments)) for name, arguments in calls.values()]
+    facts.tool_calls = [(name, arguments_of(arguments)) for name, arguments, _ in calls.values()]
+    facts.call_ids = [id_ for *_, id_ in calls.values()]
     return _finished(facts, finish)
 
 
@@ -60,7 +64,9 @@ def _usage(told: JSON) -> Usage:
     """Tokens, not what is billed."""
     counted = (told.get("tokens") or told.get("billed_units") or {}) if isinstance(told, dict) else {}
     given = counted.get("input_tokens"), counted.get("output_tokens")
-    return Usage(input=None if given[0] is None else int(given[0]), output=None if given[1] is None else int(given[1]))
+    cached = told.get("cached_tokens") if isinstance(told, dict) else None
+    numbers = [None if number is None else int(number) for number in (*given, cached)]
+    return Usage(input=numbers[0], output=numbers[1], cached=numbers[2])
 
 
 def _finished(facts: Facts, word: str | None) -> Facts:
@@ -78,6 +84,7 @@ def facts_of_whole(answer: JSON) -> Facts:
     message = answer.get("message") if isinstance(answer, dict) else None
     if not isinstance(message, dict):
         return facts
+    facts.id = answer.get("id") or ""
     facts.reasoning = message.get("tool_plan") or ""
     for item in message.get("content") or []:
         facts.text += item.get("text") or ""
@@ -85,6 +92,7 @@ def facts_of_whole(answer: JSON) -> Facts:
     for call in message.get("tool_calls") or []:
         function = call.get("function") or {}
         facts.tool_calls.append((function.get("name") or "", arguments_of(function.get("arguments") or "")))
+        facts.call_ids.append(call.get("id") or "")
     facts.usage = _usage(answer.get("usage"))
     return _finished(facts, answer.get("finish_reason"))
 
@@ -144,4 +152,5 @@ WIRE = WireFormat(
     error_body=lambda status, message: {"message": message},
     unknown_event=_event("triway-surprise", index=0, news=["x", 1, None]),
     filler=_event("debug", prompt="x"),
+    tells=frozenset({"cached", "call_ids"}),
 )

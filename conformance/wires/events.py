@@ -22,5 +22,5 @@ class Event(msgspec.Struct, frozen=True):
         """The data as JSON; None if it is not JSON."""
         try:
             return json.loads(self.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None

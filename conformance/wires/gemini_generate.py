@@ -55,19 +55,24 @@ class _Reader:
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: list[tuple[str, JSON]] = []
+        self._ids: list[str] = []
         self._pieces: list[JSON] | None = None
         """The `partialArgs` of a call whose end has not come."""
         self._word: str | None = None
         self._counts: dict[str, int] = {}
+        self._others: dict[int, str] = {}
 
     def add(self, answer: JSON) -> None:
         if not isinstance(answer, dict):
             return
+        self.facts.id = self.facts.id or answer.get("responseId") or ""
         usage = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._counts.update({name: count for name, count in usage.items() if isinstance(count, int)})
         for candidate in answer.get("candidates") or []:
             if (candidate.get("index") or 0) != 0:
+                said = [part.get("text") or "" for part in (candidate.get("content") or {}).get("parts") or []]
+                self._others[candidate["index"]] = self._others.get(candidate["index"], "") + "".join(said)
                 continue
             for part in (candidate.get("content") or {}).get("parts") or []:
                 self._part(part)
@@ -83,9 +88,13 @@ class _Reader:
         facts.finish = finish_of(self._word, has_calls=bool(self._calls), words=_FINISH)
         if facts.finish == "stop" and self._calls:
             facts.finish = "tool_calls"
+        facts.others = [self._others[index] for index in sorted(self._others)]
+        facts.call_ids = self._ids
         facts.usage = Usage(
             input=self._sum("promptTokenCount", "toolUsePromptTokenCount"),
             output=self._sum("candidatesTokenCount", "thoughtsTokenCount"),
+            cached=self._sum("cachedContentTokenCount"),
+            reasoning=self._sum("thoughtsTokenCount"),
         )
         return facts
 
@@ -110,6 +119,7 @@ class _Reader:
         if call.get("name"):
             self._end_call()
             self._calls.append((call["name"], call.get("args") or {}))
+            self._ids.append(call.get("id") or "")
             if call.get("willContinue"):
                 self._pieces = []
         if self._pieces is not None:
@@ -229,4 +239,5 @@ WIRE = WireFormat(
     signatures_travel=False,
     calls_end_in_stop=True,
     says_cut_calls=False,
+    tells=frozenset({"others", "cached", "reasoning"}),
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
+from conformance.facts import JSON, Facts, Usage, arguments_of, count_of, finish_of, source_of
 from conformance.wires.base import ErrorShape, WireFormat
 from conformance.wires.events import Event
 
@@ -29,13 +29,18 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
     texts: list[str] = []
     reasoning: list[str] = []
     detailed: list[str] = []
+    others: dict[int, str] = {}
     for chunk in chunks:
         if not isinstance(chunk, dict):
             continue
         _take_usage(facts, chunk)
+        facts.id = facts.id or _text(chunk.get("id"))
         for choice in chunk.get("choices") or []:
             if (choice.get("index") or 0) != 0:
+                others[choice["index"]] = others.get(choice["index"], "") + _said(choice, "delta")
                 continue
+            facts.logprobs += _tokens(choice)
+            _take_sources(facts, chunk)
             texts.append(choice.get("text") or "")  # legacy completions
             finish = choice.get("finish_reason") or finish
             delta = choice.get("delta") or {}
@@ -57,6 +62,8 @@ def facts_of_chunks(chunks: Iterable[JSON]) -> Facts:
                 known[2] += function.get("arguments") or ""
     facts.text, facts.reasoning = "".join(texts), "".join(reasoning) or "".join(detailed)
     facts.tool_calls = [(name, _arguments(arguments, kind)) for _, name, arguments, kind in calls.values()]
+    facts.call_ids = [id_ for id_, *_ in calls.values()]
+    facts.others = [others[index] for index in sorted(others)]
     facts.finish = finish_of(finish, has_calls=bool(facts.tool_calls))
     return facts
 
@@ -71,7 +78,11 @@ def facts_of_whole(answer: JSON) -> Facts:
     if not isinstance(answer, dict) or not answer.get("choices"):
         return facts
     _take_usage(facts, answer)
+    facts.id = _text(answer.get("id"))
+    facts.others = [_said(other, "message") for other in answer["choices"][1:]]
     choice = answer["choices"][0]
+    facts.logprobs = _tokens(choice)
+    _take_sources(facts, answer)
     message = choice.get("message") or {}
     text, told, details = _take_message(facts, message)
     facts.reasoning = told or details
@@ -79,8 +90,31 @@ def facts_of_whole(answer: JSON) -> Facts:
     for call in message.get("tool_calls") or []:
         function = call.get("function") or _as_function(call)
         facts.tool_calls.append((function.get("name") or "", _arguments(function.get("arguments") or "", _kind(call))))
+        facts.call_ids.append(call.get("id") or "")
     facts.finish = finish_of(choice.get("finish_reason"), has_calls=bool(facts.tool_calls))
     return facts
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _said(choice: dict[str, JSON], where: str) -> str:
+    """Text and reasoning of a choice that is not the first."""
+    text, thought, details = _take_message(Facts(), choice.get(where) or {})
+    return (choice.get("text") or "") + (thought or details) + text
+
+
+def _take_sources(facts: Facts, answer: dict[str, JSON]) -> None:
+    """Perplexity's list of addresses, which each chunk repeats."""
+    for url in answer.get("citations") or []:
+        if url not in facts.citations:
+            facts.citations.append(url)
+
+
+def _tokens(choice: dict[str, JSON]) -> list[str]:
+    told = choice.get("logprobs") or {}
+    return [entry["token"] for part in ("content", "refusal") for entry in told.get(part) or []]
 
 
 def _kind(call: dict[str, JSON]) -> str:
@@ -112,6 +146,9 @@ def _take_message(facts: Facts, message: dict[str, JSON]) -> tuple[str, str, str
     else:
         text += content or ""
     text += message.get("refusal") or ""
+    facts.refusal += message.get("refusal") or ""
+    for annotation in message.get("annotations") or []:
+        facts.citations.append(source_of(annotation.get(annotation.get("type")) or annotation, "title"))
     details = message.get("reasoning_details") or []
     thought += message.get("reasoning_content") or message.get("reasoning") or ""
     for detail in details:
@@ -127,8 +164,18 @@ def _take_usage(facts: Facts, chunk: dict[str, JSON]) -> None:
     if told:
         old = facts.usage
         new = told.get("prompt_tokens"), _output(told)
+        cached = count_of(told.get("prompt_tokens_details"), "cached_tokens")
+        thought = count_of(told.get("completion_tokens_details"), "reasoning_tokens")
+        if cached is None:
+            # DeepSeek's place for it, and Together's.
+            cached = count_of(told, "prompt_cache_hit_tokens", "cached_tokens")
+        if thought is None:
+            thought = count_of(told, "reasoning_tokens")
         facts.usage = Usage(
-            input=old.input if new[0] is None else new[0], output=old.output if new[1] is None else new[1]
+            input=old.input if new[0] is None else new[0],
+            output=old.output if new[1] is None else new[1],
+            cached=old.cached if cached is None else cached,
+            reasoning=old.reasoning if thought is None else thought,
         )
 
 
@@ -212,4 +259,5 @@ WIRE = WireFormat(
     unknown_event=Event("triway.surprise", '{"object":"triway.surprise","news":["x",1,null]}'),
     filler=Event("", '{"type":"ping","object":"ping"}'),
     signs_reasoning=True,
+    tells=frozenset({"citations", "others", "refusal", "logprobs", "cached", "reasoning", "call_ids"}),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from conformance.facts import JSON, Facts, Usage, arguments_of, finish_of
+from conformance.facts import JSON, Facts, Usage, arguments_of, count_of, finish_of, source_of
 from conformance.wires.base import ErrorShape, WireFormat
 from conformance.wires.events import Event
 
@@ -31,6 +31,7 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
     texts: list[str] = []
     reasoning: list[str] = []
     calls: dict[tuple[int, int], tuple[str, list[str]]] = {}
+    ids: dict[tuple[int, int], str] = {}
     custom: set[tuple[int, int]] = set()
     answers = 0
     for event in events:
@@ -40,19 +41,26 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
         place = (answers, event.get("output_index") or 0)
         if kind == "response.created":
             answers += 1
+            facts.id = facts.id or (event.get("response") or {}).get("id") or ""
         elif kind in _TEXTS:
             texts.append(event.get("delta") or "")
+            facts.refusal += texts[-1] if "refusal" in kind else ""
+            facts.logprobs += _tokens(event)
+        elif kind == "response.output_text.annotation.added":
+            facts.citations.append(_source(event.get("annotation")))
         elif kind in _THOUGHTS:
             reasoning.append(event.get("delta") or "")
         elif kind in _ARGUMENTS and place in calls:
             calls[place][1].append(event.get("delta") or "")
         elif kind == "response.output_item.added" and _type_of(event.get("item")) in _CALLS:
             calls[place] = (event["item"].get("name") or "", [])
+            ids[place] = event["item"].get("call_id") or ""
             if event["item"]["type"] == "custom_tool_call":
                 custom.add(place)
         elif kind == "response.output_item.done" and _type_of(event.get("item")) in _CALLS:
             # A vendor that streams no arguments tells them here.
             _, pieces = calls.setdefault(place, (event["item"].get("name") or "", []))
+            ids.setdefault(place, event["item"].get("call_id") or "")
             if not pieces:
                 pieces.append(_arguments_of(event["item"]))
         elif kind == "response.output_item.done" and _type_of(event.get("item")) == "reasoning":
@@ -64,6 +72,7 @@ def facts_of_events(events: Iterable[JSON]) -> Facts:
     for place, (name, pieces) in calls.items():
         told = "".join(pieces)
         facts.tool_calls.append((name, {"input": told} if place in custom else arguments_of(told)))
+        facts.call_ids.append(ids[place])
     facts.finish = facts.finish or finish_of(None, has_calls=bool(facts.tool_calls))
     return facts
 
@@ -74,24 +83,43 @@ def facts_of_whole(answer: JSON) -> Facts:
     output = answer.get("output") if isinstance(answer, dict) else None
     if not isinstance(output, list) or answer.get("status") in ("queued", "in_progress", "failed", "cancelled"):
         return facts
+    facts.id = answer.get("id") or ""
     for item in output:
         kind = _type_of(item)
         if kind == "message":
             for part in item.get("content") or []:
                 facts.text += part.get("text") or part.get("refusal") or ""
+                facts.refusal += part.get("refusal") or ""
+                facts.citations += [_source(one) for one in part.get("annotations") or []]
+                facts.logprobs += _tokens(part)
         elif kind == "reasoning":
             for part in [*(item.get("summary") or []), *(item.get("content") or [])]:
                 facts.reasoning += part.get("text") or ""
             _take_encrypted(facts, item)
         elif kind == "function_call":
             facts.tool_calls.append((item.get("name") or "", arguments_of(_arguments_of(item))))
+            facts.call_ids.append(item.get("call_id") or "")
         elif kind == "custom_tool_call":
             facts.tool_calls.append((item.get("name") or "", {"input": _arguments_of(item)}))
+            facts.call_ids.append(item.get("call_id") or "")
     reason = (answer.get("incomplete_details") or {}).get("reason")
     facts.finish = finish_of(reason, has_calls=bool(facts.tool_calls), words=_REASONS)
     told = answer.get("usage") or {}
-    facts.usage = Usage(input=told.get("input_tokens"), output=told.get("output_tokens"))
+    facts.usage = Usage(
+        input=told.get("input_tokens"),
+        output=told.get("output_tokens"),
+        cached=count_of(told.get("input_tokens_details"), "cached_tokens"),
+        reasoning=count_of(told.get("output_tokens_details"), "reasoning_tokens"),
+    )
     return facts
+
+
+def _source(annotation: JSON) -> str:
+    return source_of(annotation, "title", "filename") if isinstance(annotation, dict) else ""
+
+
+def _tokens(part: dict[str, JSON]) -> list[str]:
+    return [entry.get("token") or "" for entry in part.get("logprobs") or []]
 
 
 def _take_encrypted(facts: Facts, item: dict[str, JSON]) -> None:
@@ -216,4 +244,5 @@ WIRE = WireFormat(
     unknown_event=_event("response.triway_surprise", sequence_number=9, news=["x", 1, None]),
     filler=_event("response.in_progress", sequence_number=1, response=_response("in_progress")),
     calls_end_in_stop=True,
+    tells=frozenset({"citations", "refusal", "cached", "reasoning", "call_ids"}),
 )

@@ -34,6 +34,10 @@ Timing = list[tuple[float, int]]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OF_THE_FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+
+
 class RecordingError(ValueError):
     """A recording cannot be read or written. The message names the file and the field."""
 
@@ -251,6 +255,12 @@ def _check(recording: Recording, path: Path) -> None:
     status = recording.response.status
     if not 100 <= status <= 599:
         raise RecordingError(f"{path}: `$.response.status` must be an HTTP status, got {status}")
+    if status < 200 or status in (204, 205, 304):
+        raise RecordingError(f"{path}: `$.response.status` {status} has no body, so it is no answer that can be played")
+    for name, value in recording.response.headers.items():
+        reason = _why_unplayable(name, value)
+        if reason:
+            raise RecordingError(f"{path}: `$.response.headers` {name!r}: {reason}")
     timing = recording.timing
     if timing is None:
         return
@@ -260,6 +270,21 @@ def _check(recording: Recording, path: Path) -> None:
     times = [time for time, _ in timing]
     if times != sorted(times) or any(time < 0 for time in times) or any(count < 1 for _, count in timing):
         raise RecordingError(f"{path}: `$.timing` must hold rising times and at least one byte for each read")
+
+
+def _why_unplayable(name: str, value: str) -> str:
+    """What is wrong with a header of the response, if it cannot be sent as it is or would not go with the body."""
+    if not _HEADER_NAME.fullmatch(name):
+        return "no name of an HTTP header"
+    if name.lower() in _OF_THE_FRAMING:
+        return "belongs to how the body was sent, and the body is recorded without that"
+    if any(mark in value for mark in "\r\n\0"):
+        return "its value has a line break"
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return "its value has characters that HTTP cannot send"
+    return ""
 
 
 def _without_secrets(request: RecordedRequest | None) -> RecordedRequest | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -89,11 +90,18 @@ def test_nginx_keeps_what_it_owes(nginx: tuple[str, int], tmp_path: Path) -> Non
     assert {result.case.subject for result in report.results} == {"target:openai", "target:anthropic"}
 
 
-def test_a_gateway_that_is_not_there_fails_every_case(tmp_path: Path) -> None:
-    code, output, report = run(
-        *("--target", f"openai=http://127.0.0.1:{free_port()}", "--only", "*::bundled/openai-chat/stream/text::event"),
-        folder=tmp_path,
-    )
-    assert code == 1
-    assert "no connection" in output
-    assert all(failure.evidence is not None for failure in report.failures)
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_a_gateway_that_is_not_there_ends_the_run_before_it_begins(host: str) -> None:
+    result = CliRunner().invoke(conformance, ["run", "--target", f"openai=http://{host}:{free_port()}"])
+    assert result.exit_code == 2
+    assert re.search(r"target:openai at http://\S+ gave no answer: no connection: .*Connection refused", result.output)
+
+
+def test_a_gateway_that_asks_somebody_else_ends_the_run_before_it_begins(nginx: tuple[str, int]) -> None:
+    url, _ = nginx
+    listen = free_port()
+    arguments = ["run", "--target", f"openai={url}", "--listen", str(listen)]
+    result = CliRunner().invoke(conformance, arguments)
+    assert result.exit_code == 2
+    told = f"answered with status 502.*did not arrive at the replay server, http://127.0.0.1:{listen}"
+    assert re.search(told, result.output, re.DOTALL), result.output

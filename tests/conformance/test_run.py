@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from conformance import crash
 from conformance.answered import Answered
 from conformance.cases import Case, load_takes, representative
 from conformance.cli import conformance
@@ -33,7 +35,7 @@ from conformance.wires import WIRES
 from providers.builtin import BUILTIN_PROVIDERS
 from providers.builtin.openai import OpenAIProvider
 from providers.extension import extension
-from providers.replay.recording import BUNDLED, load_recording
+from providers.replay.recording import BUNDLED, Kind, RecordedResponse, Recording, load_recording, save_recording
 
 SHARED = Path(__file__).parents[3] / "shared" / "recordings"
 # The code that reads an API stands for its kin and its presets here; `make conformance` asks all of them.
@@ -107,6 +109,30 @@ def test_the_same_seed_gives_the_same_whatever_the_processes() -> None:
     assert any("random-splits-15" in result.case.id for result in reports[0].results)
 
 
+ODD = [
+    (True, b'data: {"choices":"nope"}\n\ndata: [DONE]\n\n'),
+    (True, b'data: {"choices":5,"usage":"y"}\n\ndata: {"choices":[{"delta":"x","finish_reason":"stop"}]}\n\n'),
+    (True, b"data: " + b"[" * 200_000 + b"\n\n"),
+    (False, b'{"choices":[{"message":"hi"}]}'),
+    (False, b"[" * 200_000),
+]
+
+
+@pytest.mark.parametrize(("stream", "body"), ODD, ids=range(len(ODD)))
+def test_a_recording_of_no_shape_fails_in_words(stream: bool, body: bytes, tmp_path: Path) -> None:
+    media_type = "text/event-stream" if stream else "application/json"
+    response = RecordedResponse(status=200, headers={"content-type": media_type}, body=body)
+    kind: Kind = "stream" if stream else "json"
+    save_recording(Recording(name="odd", api="openai-chat", vendor="v", kind=kind, response=response), tmp_path / "set")
+    report = run(Options(recordings=(str(tmp_path / "set"),), subjects=("provider:openai",), only=("*::set/*",)))
+    assert report.results
+    assert crash.SUITE not in report.checks
+    for failure in report.failures:
+        assert not failure.reason.startswith("the suite itself"), failure.reason
+        if failure.check == "same message":
+            assert "not in the shape of openai-chat" in failure.reason
+
+
 def test_deliveries_say_the_same_whatever_they_cost() -> None:
     recording = load_recording(BUNDLED / "openai-chat" / "stream" / "reasoning.json")
     long = msgspec.structs.replace(recording.response, body=recording.response.body * 20)
@@ -163,6 +189,35 @@ def test_a_run_in_processes_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_what_it_has(tmp_path: Path, sent: signal.Signals, jobs: str) -> None:
+    temporary, report = tmp_path / "tmp", tmp_path / "report.json"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "conformance", "run", "--jobs", jobs, "--json", str(report)]
+    running = subprocess.Popen(
+        [*command, "--subject", "provider:replay"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    told = [running.stderr.readline()]  # a tenth of the way
+    running.send_signal(sent)
+    printed, rest = running.communicate(timeout=120)
+    told.append(rest)
+    assert running.returncode == 128 + sent, told
+    assert "Traceback" not in "".join(told)
+    assert re.search(rf"not run: \d+ of \d+ recordings and probes: {sent.name} stopped the run", printed)
+    assert "stopped before the end" in printed
+    found = json_report.read(report.read_bytes())
+    assert found.results
+    assert found.stopped_by == sent
+    assert not list(temporary.iterdir())
+
+
 def _lives(pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -184,6 +239,52 @@ def test_nothing_selected_is_no_success() -> None:
     result = invoke("--only", "nothing-of-this-name", "--jobs", "1")
     assert result.exit_code == 2
     assert "nothing was selected" in result.output
+    assert "all passed" not in result.output
+
+
+@pytest.mark.parametrize("option", ["--junit", "--json", "--html"])
+def test_a_report_that_cannot_be_written_ends_the_run_before_it_begins(option: str, tmp_path: Path) -> None:
+    only = ["--only", "provider:openai::bundled/openai-chat/stream/text::event", "--jobs", "1"]
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "report"):
+        result = invoke(option, str(path), *only)
+        assert result.exit_code == 2
+        assert f"Invalid value for {option}: {path}: " in result.output
+        assert "checks of" not in result.output
+
+
+def test_the_matrix_comes_before_the_files(tmp_path: Path) -> None:
+    only = ["--only", "provider:openai::bundled/openai-chat/stream/text::event", "--jobs", "1"]
+    result = invoke("--json", str(tmp_path / "new" / "report.json"), *only)
+    assert result.exit_code == 0
+    assert result.output.index("all passed") < result.output.index("wrote ")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_missing_sdk_is_told_in_a_sentence(jobs: str, tmp_path: Path) -> None:
+    (tmp_path / "anthropic.py").write_text("raise ImportError")
+    only = ["--only", "gateway:anthropic-messages>anthropic::bundled/anthropic-messages/*/te*::event"]
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", "run", "--jobs", jobs, "--subject", "gateway:anthropic", *only],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    told = "the official SDK 'anthropic' is not installed: pip install 'triway[conformance]'"
+    assert done.stderr.strip().endswith(told)
+    assert "Traceback" not in done.stderr
+
+
+def test_only_selected_subjects_need_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    only = ["--jobs", "1", "--only", "*::bundled/*/stream/text::event"]
+    assert invoke("--subject", "provider:replay/openai", *only).exit_code == 0
+    result = invoke("--subject", "provider:bedrock", *only)
+    assert result.exit_code == 2
+    assert "provider 'bedrock' cannot be tested" in result.output
+    assert "pip install 'triway[conformance]'" in result.output
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,42 @@ def test_the_list_names_things_and_places_and_counts_them() -> None:
     assert "hush" not in repr(scrubbed)
 
 
+@pytest.mark.parametrize("name", ["x-auth-key", "x-pat", "x-whatever-it-is", "x-session", "traceparent"])
+def test_a_request_header_that_is_not_known_is_left_out_and_listed(name: str) -> None:
+    captured = an_exchange()
+    assert captured.request is not None
+    captured.request.headers += [
+        (name, "hush0123456789abcdef"),
+        ("host", "x"),
+        ("accept", "*/*"),
+        ("x-stainless-os", "a"),
+    ]
+    put(captured, {"user": "hush0123456789abcdef"})
+    recording = recorded(captured)
+    assert recording.request is not None
+    assert set(recording.request.headers) == {"content-type", "accept", "x-stainless-os"}
+    assert {item.where for item in recording.scrubbed} == {f"request.headers.{name}", "request.body.user"}
+    assert "hush" not in repr(recording)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"credentials": {"a": "hush-0123", "b": [{"c": "hush-4567"}]}},
+        {"pwd": "hush-0123"},
+        {"metadata": {"pass": "hush-0123"}},
+        {"auth": "hush-0123"},
+    ],
+)
+def test_what_a_body_calls_secret_is_overwritten(body: dict[str, Any]) -> None:
+    captured = an_exchange(query="code=hush-9999&country_code=at")
+    put(captured, body)
+    recording = recorded(captured)
+    assert "hush" not in repr(recording)
+    assert recording.request is not None
+    assert recording.request.query == "country_code=at"
+
+
 def test_a_path_never_shows_a_key_that_is_a_secret() -> None:
     captured = an_exchange()
     assert captured.request is not None

@@ -396,6 +396,9 @@ def test_a_file_that_is_none_of_its_kind(source: str, text: str, said: str, tmp_
         (lambda e: e["response"]["content"].update(encoding="rot13"), "`response.content.encoding`: expected base64"),
         (lambda e: e["response"]["content"].update(encoding="base64", text="%"), "`response.content.text`: not base64"),
         (lambda e: e["response"]["headers"].append({"name": "x"}), "`response.headers["),
+        (lambda e: e["response"].update(headers=1), "entry 0: `response.headers`: expected a list, got int"),
+        (lambda e: e["request"].update(headers=1), "entry 0: `request.headers`: expected a list, got int"),
+        (lambda e: e["request"].update(postData={"params": 1}), "entry 0: `request.postData.params`: expected a list"),
     ],
 )
 def test_a_broken_archive(change: Callable[[dict[str, Any]], object], said: str, tmp_path: Path) -> None:

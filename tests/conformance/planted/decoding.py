@@ -3,14 +3,104 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from providers.builtin.anthropic import AnthropicProvider
 from providers.builtin.openai import OpenAIProvider
 from providers.errors import ErrorKind, ProviderError
-from providers.model import EventKind, LLMRequest, LLMResponse, RawBody, ToolCallPart
+from providers.model import Choice, EventKind, LLMRequest, LLMResponse, RawBody, RefusalPart, TextPart, ToolCallPart
 from providers.wire.base import StreamDecoder
 from tests.conformance.planted.base import Rewritten
+
+P = TypeVar("P", TextPart, ToolCallPart)
+
+
+class _Changes(OpenAIProvider):
+    """Changes what it decoded, and leaves the bytes as they came."""
+
+    takes_runs = False
+
+    def stream_decoder(self, request: LLMRequest) -> StreamDecoder:
+        return Rewritten(super().stream_decoder(request), self.change)
+
+    def change(self, chunk: LLMResponse) -> None:
+        raise NotImplementedError
+
+
+def _parts(chunk: LLMResponse, kind: type[P]) -> Iterator[tuple[Choice, P]]:
+    for choice in chunk.choices:
+        for part in choice.delta.content if choice.delta else ():
+            if isinstance(part, kind):
+                yield choice, part
+
+
+class LosesCallIds(_Changes):
+    """Leaves tool calls without their ids."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for _, call in _parts(chunk, ToolCallPart):
+            call.id = ""
+
+
+class GivesAllCallsOneId(_Changes):
+    """Calls every tool call the same, whatever the provider called it."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for _, call in _parts(chunk, ToolCallPart):
+            call.id = "call_0" if call.id else ""
+
+
+class GarblesOtherChoices(_Changes):
+    """Takes care of the first choice alone."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for choice, part in _parts(chunk, TextPart):
+            if choice.index:
+                part.text = "garbage "
+
+
+class LosesUsageDetails(_Changes):
+    """Keeps the sums of tokens and forgets which were cached or thought."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        if chunk.usage is not None:
+            chunk.usage.details = None
+
+
+class LosesCitations(_Changes):
+    """Forgets the sources of a text."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for _, part in _parts(chunk, TextPart):
+            part.citations = []
+
+
+class LosesLogprobs(_Changes):
+    """Forgets how probable the tokens were."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for choice in chunk.choices:
+            choice.logprobs = None
+
+
+class TakesRefusalsForText(_Changes):
+    """Tells a refusal as if it were an answer."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        for choice in chunk.choices:
+            if choice.delta is not None:
+                choice.delta.content = [
+                    TextPart(index=part.index, text=part.text) if isinstance(part, RefusalPart) else part
+                    for part in choice.delta.content
+                ]
+
+
+class NamesTheAnswerAnew(_Changes):
+    """Gives the answer an id of its own."""
+
+    def change(self, chunk: LLMResponse) -> None:
+        chunk.id = "same"
 
 
 class CutsCharacters(OpenAIProvider):

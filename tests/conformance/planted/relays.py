@@ -158,6 +158,58 @@ class EndsEveryStreamWell(Relay):
         return True
 
 
+class EndsCutsInGoodOrder(Relay):
+    """Ends the body of an answer that broke off as if that were all: no terminator, and no error either."""
+
+    def ends_well(self, whole: bool) -> bool:
+        return True
+
+
+class Buffers(Relay):
+    """Sends nothing until the provider is done."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, bytearray] = {}
+
+    def piece(self, data: bytes) -> bytes:
+        task = trio.lowlevel.current_task()
+        if not data:
+            return bytes(self._kept.pop(task, b""))
+        self._kept.setdefault(task, bytearray()).extend(data)
+        return b""
+
+
+class MakesNoSense(Relay):
+    """Puts a text where the API has a list."""
+
+    def piece(self, data: bytes) -> bytes:
+        return data.replace(b'"choices": [', b'"choices": "nope", "x": [').replace(
+            b'"choices":[', b'"choices":"nope","x":['
+        )
+
+
+class SendsHalfACharacter(Relay):
+    """Puts one half of a pair of surrogates into the names of ids."""
+
+    def piece(self, data: bytes) -> bytes:
+        return data.replace(b'"id":"', rb'"id":"\ud83d').replace(b'"id": "', rb'"id": "\ud83d')
+
+
+class NestsDeeply(Relay):
+    """Adds a member in which nine hundred lists lie in each other."""
+
+    def piece(self, data: bytes) -> bytes:
+        deep = b'"deep":' + b"[" * 900 + b"]" * 900 + b","
+        return data.replace(b'"id":"', deep + b'"id":"').replace(b'"id": "', deep + b'"id": "')
+
+
+class NeverAnswers(Relay):
+    """Asks the provider, and says nothing to the client, ever."""
+
+    async def _pass_on(self, client: trio.SocketStream, provider: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+
 class OfEachRequest(Relay):
     """A relay that keeps bytes of each request."""
 

@@ -36,8 +36,13 @@ names = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_si
     lambda name: name[0] not in "._-"
 )
 headers = st.dictionaries(
-    st.sampled_from(["content-type", "retry-after", "x-request-id"]), st.text(max_size=20), max_size=3
+    st.sampled_from(["content-type", "retry-after", "x-request-id"]),
+    st.text(st.characters(max_codepoint=255, exclude_characters="\r\n\0"), max_size=20),
+    max_size=3,
 )
+
+
+_PLAYABLE = st.integers(200, 399).filter(lambda status: status not in (204, 205, 304))
 
 
 @st.composite
@@ -62,7 +67,7 @@ def recordings(draw: st.DrawFn) -> Recording:
             )
         ),
         response=RecordedResponse(
-            status=draw(st.integers(400, 599) if kind == "error" else st.integers(200, 399)),
+            status=draw(st.integers(400, 599) if kind == "error" else _PLAYABLE),
             headers=draw(headers),
             body=draw(st.binary(max_size=200)) if reads is None else b"".join(reads),
         ),
@@ -132,6 +137,18 @@ def test_the_kind_follows_from_status_and_stream(tmp_path: Path, status: int, st
         ({"response": {"status": "429", "headers": {}, "body": "one.body"}}, "$.response.status"),
         ({"response": {"status": 42, "headers": {}, "body": "one.body"}}, "$.response.status"),
         ({"response": {"status": 200, "headers": {"a": 1}, "body": "one.body"}}, "$.response.headers"),
+        *(
+            ({"response": {"status": 200, "headers": headers, "body": "one.body"}}, said)
+            for headers, said in (
+                ({"x-\u20ac": "1"}, "no name of an HTTP header"),
+                ({"x y": "1"}, "no name of an HTTP header"),
+                ({"x": "\u20ac"}, "`$.response.headers` 'x': its value has characters that HTTP cannot send"),
+                ({"x": "1\r\ny: 2"}, "its value has a line break"),
+                ({"Content-Encoding": "gzip"}, "belongs to how the body was sent"),
+                ({"transfer-encoding": "chunked"}, "belongs to how the body was sent"),
+            )
+        ),
+        *(({"response": {"status": status, "body": "one.body"}}, "has no body") for status in (101, 204, 304)),
         ({"response": {"status": 200, "body": "../one.body"}}, "$.response.body"),
         ({"response": {"status": 200, "body": "other.body"}}, "$.response.body"),
         ({"request": {"method": "POST"}}, "path"),
@@ -211,7 +228,18 @@ def test_response_headers_lose_their_credentials_too(tmp_path: Path) -> None:
         ("Ocp-Apim-Subscription-Key", True),
         ("cf-access-client-secret", True),
         ("set-cookie", True),
+        ("x-auth-key", True),
+        ("x-key", True),
+        ("x-portkey-virtual-key", True),
+        ("x-jwt", True),
+        ("x-authentication", True),
+        ("passphrase", True),
+        ("x-pat", True),
+        ("bearer", True),
+        ("x-user-email", True),
+        ("x-forwarded-user", True),
         ("www-authenticate", False),
+        ("user-agent", False),
         ("idempotency-key", False),
         ("x-ratelimit-remaining-tokens", False),
         ("x-amzn-bedrock-input-token-count", False),
@@ -232,6 +260,9 @@ def test_which_headers_are_secret(name: str, secret: bool) -> None:
         ("X-Goog-Signature", True),
         ("sig", True),
         ("access_token", True),
+        ("code", True),
+        ("pwd", True),
+        ("country_code", False),
         ("alt", False),
         ("api-version", False),
         ("keyword", False),
