@@ -136,9 +136,10 @@ def _take_openai_usage(facts: Facts, chunk: dict[str, Any]) -> None:
     if usage:
         facts.prompt_tokens = usage["prompt_tokens"]
         facts.completion_tokens = usage["completion_tokens"]
-        if usage.get("total_tokens") is not None and usage["completion_tokens"] is not None:
-            # Not just `completion_tokens`: xAI leaves the reasoning out of it.
-            facts.completion_tokens = usage["total_tokens"] - usage["prompt_tokens"]
+        counts = usage["prompt_tokens"], usage["completion_tokens"]
+        reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+        if reasoning and None not in counts and usage.get("total_tokens") == sum(counts) + reasoning:
+            facts.completion_tokens += reasoning  # xAI leaves it out
 
 
 def _with_finish(facts: Facts) -> Facts:
