@@ -189,8 +189,15 @@ def test_a_run_in_processes_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("sent", "jobs"),
+    [
+        (signal.SIGINT, "1"),
+        pytest.param(signal.SIGTERM, "1", marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGINT, "2", marks=pytest.mark.exhaustive),
+        pytest.param(signal.SIGTERM, "2", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_signal_ends_a_run_with_what_it_has(tmp_path: Path, sent: signal.Signals, jobs: str) -> None:
     temporary, report = tmp_path / "tmp", tmp_path / "report.json"
     temporary.mkdir()
@@ -260,7 +267,7 @@ def test_the_matrix_comes_before_the_files(tmp_path: Path) -> None:
     assert result.output.index("all passed") < result.output.index("wrote ")
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.exhaustive)])
 def test_a_missing_sdk_is_told_in_a_sentence(jobs: str, tmp_path: Path) -> None:
     (tmp_path / "anthropic.py").write_text("raise ImportError")
     only = ["--only", "gateway:anthropic-messages>anthropic::bundled/anthropic-messages/*/te*::event"]
