@@ -11,7 +11,7 @@ NODE_STAMP := $(NODE_DIR)/node_modules/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types unit exhaustive node-clients matrix conformance bench clean
+.PHONY: help run test check lint types unit exhaustive explore node-clients matrix conformance bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ unit: $(STAMP) $(NODE_STAMP) ## pytest
 
 exhaustive: $(STAMP) $(NODE_STAMP) ## pytest: what unit leaves out, every shared recording over sockets and every planted fault
 	$(PYTEST) -m exhaustive
+
+explore: $(STAMP) ## pytest: the property tests, with random inputs that are new on each run
+	HYPOTHESIS_PROFILE=explore $(PYTEST) -m hypothesis
 
 node-clients: $(NODE_STAMP) ## Install the Vercel AI SDK, with node and npm, for the tests that ask by it
 
