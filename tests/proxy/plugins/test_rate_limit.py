@@ -214,8 +214,8 @@ async def beside(*plugins: LoadedPlugin) -> AsyncIterator[None]:
 
 
 def nothing_owed(plugin: LoadedPlugin) -> bool:
-    leases = plugin.plugin._shared  # type: ignore[attr-defined]
-    return not leases._owed and not leases._costs
+    told: bool = plugin.plugin._shared.all_told  # type: ignore[attr-defined]
+    return told
 
 
 async def refused(plugin: LoadedPlugin, request: LLMRequest | None = None, **context: Any) -> GatewayError:

@@ -59,6 +59,7 @@ class Leases:
         self._owed: dict[str, _Owed] = {}
         self._costs: dict[str, Bucket] = {}
         """To be settled, by bucket."""
+        self._settling = False
         self._wake = trio.Event()
         self._renew_at = math.inf
 
@@ -92,6 +93,11 @@ class Leases:
             self._costs[bucket.key] = msgspec.structs.replace(bucket, cost=cost)
             _bound(self._costs)
         self._wake.set()
+
+    @property
+    def all_told(self) -> bool:
+        """Whether the store knows all that has been noted: nothing waits, and nothing is on its way."""
+        return not self._owed and not self._costs and not self._settling
 
     # -- the task -----------------------------------------------------------------------------------------------------
 
@@ -152,8 +158,12 @@ class Leases:
     async def _settle(self) -> None:
         """Once at most: a call that failed may have been heard, and nobody shall pay twice."""
         costs, self._costs = self._costs, {}
-        for keys in _batches(costs):
-            await self._store.settle([costs[key] for key in keys])
+        self._settling = True
+        try:
+            for keys in _batches(costs):
+                await self._store.settle([costs[key] for key in keys])
+        finally:
+            self._settling = False
 
     # -- what is owed -------------------------------------------------------------------------------------------------
 
