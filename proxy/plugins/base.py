@@ -35,7 +35,7 @@ class Plugin(Extension):
     sees_credentials: ClassVar[bool] = False
     """Whether `context.credentials` is filled in for this plugin. Nobody but authentication needs it."""
     hides: ClassVar[bool] = False
-    """Whether it hides what people say. What it has not seen is not recorded; see `PluginContext.for_records`."""
+    """Whether it hides what people say. What it has not seen is not recorded; see `PluginContext.hide_in_records`."""
 
     def phases(self) -> frozenset[Phase]:
         """The phases that this instance takes part in. Asked once, after `configure`.
